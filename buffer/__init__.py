@@ -1,0 +1,1 @@
+"""Durable store-and-forward: priority buffer, media files, circuit breaker and drain."""

@@ -1,0 +1,1 @@
+"""What touches hardware, boot or root; every port ships its fake."""

@@ -1,0 +1,137 @@
+"""Identifiers and human codes: how each is made, normalised and compared. Randomness is `secrets`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+
+CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"
+"""Twenty letters that make no words and have no look-alikes among digits (RFC 8628 §6.1)."""
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SEPARATORS = re.compile(r"[\s\-‐‑–—]+")
+
+
+class CodeRefused(ValueError):
+    """A typed code that cannot be one; `reason` says what is wrong with it in one sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def from_base64url(text: str) -> bytes:
+    """Inverse of `base64url`; raises `ValueError` for anything else."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
+        raise ValueError("not base64url")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def ulid(prefix: str, unix_ms: int) -> str:
+    """A sortable identifier: prefix, 48 bits of time in ms, 80 random bits (ULID)."""
+    value = (unix_ms & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    return prefix + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def uuid7(unix_ms: int) -> str:
+    """A UUID version 7 (RFC 9562 §5.7) from a time in ms and 74 random bits."""
+    value = (unix_ms & ((1 << 48) - 1)) << 80 | 7 << 76 | secrets.randbits(12) << 64
+    value |= 0b10 << 62 | secrets.randbits(62)
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def short_id(keyid: str) -> str:
+    """Six letters that a person can read aloud, derived from a key's thumbprint. A name, not a secret."""
+    number = int.from_bytes(hashlib.sha256(keyid.encode("ascii")).digest()[:16], "big")
+    letters = []
+    for _ in range(6):
+        number, index = divmod(number, len(CONSONANTS))
+        letters.append(CONSONANTS[index])
+    return "".join(letters)
+
+
+def new_pin() -> str:
+    """Six random digits; worth something only together with a short id and five tries."""
+    return f"{secrets.randbelow(10**6):06d}"
+
+
+def new_link_secret() -> str:
+    """128 random bits for the fragment of the claim link."""
+    return base64url(secrets.token_bytes(16))
+
+
+def new_claim_token() -> str:
+    """A one-use claim token with 256 random bits."""
+    return "mct_" + base64url(secrets.token_bytes(32))
+
+
+def parse_pin(text: str) -> str:
+    """Six digits from what a person typed. Spaces and dashes go; any other character is refused."""
+    digits = _SEPARATORS.sub("", text.strip())
+    if not re.fullmatch(r"[0-9]{6}", digits):
+        raise CodeRefused("The PIN has six digits, like 123 456.")
+    return digits
+
+
+def parse_short_id(text: str) -> str:
+    """Six letters of `CONSONANTS`, in any case, with or without spaces and dashes.
+
+    The SSID form `Meteor-BCDFGH` is accepted too, because that is what stands on the phone.
+    """
+    letters = _SEPARATORS.sub("", text.strip()).upper().removeprefix("METEOR")
+    if len(letters) != 6 or any(letter not in CONSONANTS for letter in letters):
+        raise CodeRefused("The short id has six letters, without vowels and Y, like BCD FGH.")
+    return letters
+
+
+def parse_claim_token(text: str) -> str:
+    """A claim token from what a person typed, pasted or scanned (the QR text carries it as third part)."""
+    token = text.strip()
+    if token.startswith("METEOR1|"):
+        parts = token.split("|")
+        token = parts[2] if len(parts) >= 3 else ""
+    if not re.fullmatch(r"mct_[A-Za-z0-9_-]{43}", token):
+        raise CodeRefused(
+            "A claim code starts with mct_ and has 47 characters. Copy it whole from your account."
+        )
+    return token
+
+
+def parse_link_secret(text: str) -> str:
+    """The secret part of a claim link; raises `CodeRefused` when it is cut or changed."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{22}", text):
+        raise CodeRefused("The link is not complete. Scan the code again, or type the short id and the PIN.")
+    return text
+
+
+def claim_link(cloud_base: str, short: str, link_secret: str) -> str:
+    """What the QR code says. The secret stands in the fragment, so that it reaches no server log."""
+    return f"{cloud_base.rstrip('/')}/claim#{short}.{link_secret}"
+
+
+def secret_hash(secret: str) -> str:
+    """SHA-256 in hex, for secrets with enough entropy to need no pepper (claim and session tokens)."""
+    return hashlib.sha256(secret.encode("utf-8")).hexdigest()
+
+
+def code_mac(pepper: bytes, purpose: str, *parts: str) -> str:
+    """HMAC-SHA-256 in hex of a low-entropy code, bound to its purpose. Parts are length-prefixed."""
+    mac = hmac.new(pepper, digestmod=hashlib.sha256)
+    for part in (purpose, *parts):
+        data = part.encode("utf-8")
+        mac.update(len(data).to_bytes(4, "big") + data)
+    return mac.hexdigest()
+
+
+def same_secret(one: str, other: str) -> bool:
+    """Compares in constant time."""
+    return hmac.compare_digest(one.encode("utf-8"), other.encode("utf-8"))
