@@ -150,6 +150,11 @@ def broken_header(name: str, old: str, new: str) -> Request:
     return replace(request, headers={**request.headers, name: request.headers[name].replace(old, new)})
 
 
+def with_header(name: str, value: str) -> Request:
+    request = signed(plain())
+    return replace(request, headers={**request.headers, name: value})
+
+
 def without(name: str) -> Request:
     request = signed(plain())
     return replace(request, headers={key: value for key, value in request.headers.items() if key != name})
@@ -196,7 +201,7 @@ BROKEN = {
     "another sequence": broken_header("signature-input", '"7.42"', '"7.43"'),
     "a DER signature": der_signature(),
     "two signatures with our tag": twice_tagged(),
-    "a mirror that differs": broken_header("x-device-signature", "A", "B"),
+    "a mirror that differs": with_header("x-device-signature", base64.b64encode(bytes(64)).decode()),
     "a timestamp mirror that differs": broken_header("x-request-timestamp", "1", "2"),
     "a header of ten kilobytes": broken_header("signature-input", "meteor=", "meteor=" + "x" * 10_000),
 }
