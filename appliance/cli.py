@@ -1,0 +1,234 @@
+"""The command line of the station: parses words, calls one command, turns its outcome into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from appliance import __version__
+from appliance.commandline.exits import MEANING, CommandFailed, Exit
+from appliance.errors import StartRefused
+from appliance.settings import CONFIG_FILE, Settings, SettingsRefused, describe, from_process
+
+Command = Callable[[argparse.Namespace, Settings], Exit]
+
+
+def main(words: list[str] | None = None) -> NoReturn:
+    """Entry point of `meteor-appliance`."""
+    raise SystemExit(run(sys.argv[1:] if words is None else words))
+
+
+def run(words: list[str]) -> Exit:
+    """One command; all expected failures become one line on standard error."""
+    arguments = _parser().parse_args(words)
+    try:
+        settings = from_process(arguments.config, _flags(arguments))
+        command: Command = arguments.command
+        return command(arguments, settings)
+    except SettingsRefused as error:
+        return _fail(Exit.SETTINGS, str(error))
+    except StartRefused as error:
+        return _fail(Exit.FAILED, str(error))
+    except CommandFailed as error:
+        return _fail(error.code, str(error), error.hint)
+    except PermissionError as error:
+        hint = "Run it as the user of the station, or choose another --data-dir."
+        return _fail(Exit.PERMISSION, f"{error.filename}: permission denied.", hint)
+    except KeyboardInterrupt:
+        return Exit.OK
+
+
+def _fail(code: Exit, text: str, hint: str = "") -> Exit:
+    print(f"meteor-appliance: {text}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+    return code
+
+
+# --- words ---
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code.value}  {text}" for code, text in MEANING.items())
+    parser = argparse.ArgumentParser(
+        prog="meteor-appliance",
+        description="A meteor station: takes events from camera programs and delivers them to the cloud.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"settings file (default {CONFIG_FILE})")
+    parser.add_argument("--data-dir", metavar="DIR", help="where everything is kept")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="one setting, may be repeated"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _station_commands(commands)
+    _information_commands(commands)
+    _event_commands(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _station_commands(commands: Any) -> None:
+    station = _add(commands, "run", _run, "run the station until it is stopped")
+    station.add_argument("--simulate", action="store_true", help="with a simulated radio, light and display")
+    register = _add(commands, "register", _register, "claim this station with a code from your account")
+    register.add_argument("token", help="the claim code, mct_…")
+    register.add_argument("--api-url", metavar="URL", help="the cloud's address (default: cloud.url)")
+    reset = _add(commands, "reset", _reset, "make this a new station: owner, keys and networks are removed")
+    reset.add_argument("--purge", action="store_true", help="remove events that wait to be sent, too")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _information_commands(commands: Any) -> None:
+    for name, command, text in (
+        ("status", _status, "what the station is doing"),
+        ("health", _health, "whether the cloud can be reached from here"),
+        ("generate-fingerprint", _fingerprint, "what names this hardware; needs no network"),
+        ("settings", _settings, "the settings in force, secrets hidden"),
+        ("version", _version, "the version of this program"),
+    ):
+        parser = _add(commands, name, command, text)
+        parser.add_argument("--json", action="store_true", help="for programs")
+        if name == "health":
+            parser.add_argument("--api-url", metavar="URL", help="the cloud's address (default: cloud.url)")
+
+
+def _event_commands(commands: Any) -> None:
+    buffer = commands.add_parser("buffer", help="look into the buffer").add_subparsers(required=True)
+    listing = _add(buffer, "ls", _buffer_ls, "what waits to be sent, and what was set aside")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many rows (50)")
+    listing.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="only these")
+    event = commands.add_parser("event", help="hand in events").add_subparsers(required=True)
+    send = _add(event, "send", _event_send, "hand files to the running station as one event")
+    send.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    send.add_argument("--type", default="meteor", help="meteor, fireball, … (meteor)")
+    send.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="how urgent (high)")
+    send.add_argument("--time", metavar="RFC3339", help="when it began (default: the oldest file's time)")
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    flags: dict[str, Any] = {}
+    for assignment in arguments.set:
+        name, mark, value = assignment.partition("=")
+        if not mark or "." not in name:
+            raise SettingsRefused(
+                f"--set {assignment}: write it as SECTION.KEY=VALUE, e.g. portal.port=8080."
+            )
+        flags[name] = value
+    if arguments.data_dir:
+        flags["device.data_dir"] = arguments.data_dir
+    if getattr(arguments, "simulate", False):
+        flags["network.backend"] = "simulated"
+    return flags
+
+
+# --- commands: imported when called, so that a small command starts fast ---
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    import os
+
+    from appliance import daemon, logs
+    from firmware.watchdog import watchdog_from
+
+    tail = logs.configure(settings.log.level, settings.log.format)
+    ending = daemon.Ending.RESET
+    while ending is daemon.Ending.RESET:
+        ending = asyncio.run(daemon.run(settings, tail, watchdog_from(os.environ)))
+    return Exit.OK
+
+
+def _status(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import show
+
+    facts = asyncio.run(show.gather(settings, str(arguments.config or CONFIG_FILE)))
+    _print(arguments, facts, show.lines)
+    return Exit.OK
+
+
+def _health(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import health
+
+    found = asyncio.run(health.ask(settings, arguments.api_url or settings.cloud.url))
+    _print(arguments, found.values(), health.lines)
+    return Exit.OK if found.fault is None else Exit.UNREACHABLE
+
+
+def _register(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.register import register
+
+    print(_await(register(settings, arguments.token, arguments.api_url)))
+    return Exit.OK
+
+
+def _reset(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.start_over import start_over
+
+    if not arguments.yes:
+        question = "Remove owner, keys and networks from this station? Type yes to go on: "
+        if not sys.stdin.isatty() or input(question).strip().lower() != "yes":
+            raise CommandFailed(Exit.USAGE, "Nothing was removed.", "Say --yes to go on without a question.")
+    print(_await(start_over(settings, purge=arguments.purge)))
+    return Exit.OK
+
+
+def _fingerprint(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import fingerprint
+
+    _print(arguments, fingerprint.values(), fingerprint.lines)
+    return Exit.OK
+
+
+def _settings(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    values = msgspec.to_builtins(settings)
+    _print(arguments, values, lambda _: describe(settings).splitlines())
+    return Exit.OK
+
+
+def _version(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.build import build_text
+
+    values = {"version": __version__, "build": build_text()}
+    _print(arguments, values, lambda v: [f"meteor-appliance {v['version']} ({v['build']})"])
+    return Exit.OK
+
+
+def _buffer_ls(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import backlog
+
+    values = backlog.values(settings, arguments.limit, arguments.priority)
+    _print(arguments, values, backlog.lines)
+    return Exit.OK
+
+
+def _event_send(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.send import send
+
+    print(_await(send(settings, arguments.files, arguments.type, arguments.priority, arguments.time)))
+    return Exit.OK
+
+
+def _await(work: Coroutine[Any, Any, str]) -> str:
+    return asyncio.run(work)
+
+
+def _print(
+    arguments: argparse.Namespace, values: dict[str, Any], lines: Callable[[dict[str, Any]], list[str]]
+) -> None:
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(values), indent=2).decode())
+    else:
+        print("\n".join(lines(values)))

@@ -1,0 +1,1 @@
+"""The commands of `meteor-appliance`, one idea per module."""

@@ -1,0 +1,64 @@
+"""`buffer ls`: what waits and what was set aside, read beside the running station."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.commandline.exits import CommandFailed, Exit
+from appliance.paths import Paths
+from appliance.settings import Settings
+from buffer.errors import StoreError
+from buffer.message import Priority
+from buffer.reader import open_reader
+
+
+def values(settings: Settings, limit: int, priority: str | None) -> dict[str, Any]:
+    """Depth and rows. Raises `CommandFailed` without a buffer."""
+    wanted = Priority[priority.upper()] if priority else None
+    try:
+        with open_reader(Paths(settings.data_dir).buffer_file) as reader:
+            depth, rows = reader.depth(), reader.rows(limit, wanted)
+    except StoreError as error:
+        raise CommandFailed(Exit.FAILED, str(error)) from None
+    return {
+        "levels": {
+            level.name.lower(): {"count": each.count, "bytes": each.bytes, "oldest_s": each.oldest_age}
+            for level, each in sorted(depth.levels.items())
+        },
+        "dead": depth.dead,
+        "delivered": depth.delivered,
+        "evicted": depth.evicted,
+        "expired": depth.expired,
+        "rows": [
+            {
+                "uuid": row.uuid,
+                "kind": row.kind,
+                "priority": row.priority.name.lower(),
+                "state": row.state,
+                "bytes": row.size,
+                "media": row.media,
+                "age_s": round(row.age, 1),
+                "tries": row.retry_count,
+                "key": row.idempotency_key,
+                "reason": row.reason,
+            }
+            for row in rows
+        ],
+    }
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """A small table."""
+    depth = ", ".join(f"{name} {level['count']}" for name, level in facts["levels"].items())
+    rows = [f"waiting: {depth}; dead {facts['dead']}; delivered {facts['delivered']}"]
+    if not facts["rows"]:
+        return [*rows, "Nothing waits."]
+    rows.append(f"{'priority':<9} {'state':<8} {'kind':<6} {'bytes':>8} {'age':>9} {'tries':>5}  key")
+    for row in facts["rows"]:
+        rows.append(
+            f"{row['priority']:<9} {row['state']:<8} {row['kind']:<6} {row['bytes']:>8} {row['age_s']:>8.0f}s"
+            f" {row['tries']:>5}  {row['key'] or row['uuid']}"
+        )
+        if row["reason"]:
+            rows.append(f"          {row['reason']}")
+    return rows

@@ -1,0 +1,119 @@
+"""`register`: claims the station with a token from its owner's account, with or without a running station."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+import psutil
+
+from appliance import hardware
+from appliance.commandline.exits import CommandFailed, Exit
+from appliance.commandline.local import NotRunning, call
+from appliance.files import private_folder
+from appliance.identity.credentials import Credentials, CredentialsFile, from_claim
+from appliance.identity.keys import KeyDamaged, load_or_create
+from appliance.identity.nonces import Nonces
+from appliance.network.host import default_link
+from appliance.paths import Paths
+from appliance.report import look_at_hardware
+from appliance.settings import Settings
+from appliance.uplink.claim import Claiming
+from appliance.uplink.client import CloudClient, Refused, Unreachable, trust
+from appliance.uplink.time import CloudTime
+from protocol.codes import CodeRefused, parse_claim_token
+from protocol.messages import NetworkInfo
+
+WAIT_S = 120.0
+_TRIES_S = (2.0, 4.0, 8.0)
+
+
+async def register(settings: Settings, token: str, api_url: str | None) -> str:
+    """Claims the station; the sentence to print. Raises `CommandFailed`."""
+    try:
+        token = parse_claim_token(token)
+    except CodeRefused as error:
+        raise CommandFailed(Exit.REFUSED, f"REG-004 {error.reason}") from None
+    try:
+        status, answer = await call(
+            settings.control_socket, "POST", "/register", json={"token": token, "api_url": api_url}
+        )
+    except NotRunning:
+        return await _alone(settings, token, api_url)
+    if status != 202:
+        raise CommandFailed(Exit.REFUSED, f"{answer['code']} {answer['detail']}")
+    return await _watch(settings)
+
+
+async def _watch(settings: Settings) -> str:
+    """Until the running station is claimed, or says why not."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.5)
+        _, facts = await call(settings.control_socket, "GET", "/status")
+        if facts["claimed"]:
+            return f"This station is registered as {facts['station_name']}."
+        failed = [each for each in facts["warnings"] if each["code"].startswith("REG-00")]
+        if facts["state"] == "network_ready" and failed and failed[0]["code"] != "REG-005":
+            raise CommandFailed(Exit.REFUSED, f"{failed[0]['code']} {failed[0]['sentence']}")
+    hint = "The station keeps the code and uses it as soon as it is online. See `meteor-appliance status`."
+    raise CommandFailed(Exit.UNREACHABLE, "The station is not online yet.", hint)
+
+
+async def _alone(settings: Settings, token: str, api_url: str | None) -> str:
+    """The claim without a running station, over the operating system's network."""
+    paths = Paths(settings.data_dir)
+    try:
+        private_folder(paths.state)
+        credentials = CredentialsFile(paths.identity)
+        key = load_or_create(paths.identity)
+    except KeyDamaged as error:
+        raise CommandFailed(Exit.FAILED, str(error)) from None
+    except OSError as error:
+        hint = "Run it as the user of the station, or choose another --data-dir."
+        raise CommandFailed(Exit.PERMISSION, f"{paths.data}: {error.strerror}.", hint) from None
+    if credentials.current is not None:
+        known = credentials.current
+        hint = "`meteor-appliance reset` makes it a new station."
+        raise CommandFailed(Exit.REFUSED, f"REG-003 This station is registered as {known.name}.", hint)
+    url = api_url or settings.cloud.url
+    clock = hardware.clock(paths)
+    client = CloudClient(
+        url,
+        key,
+        Nonces(paths.state),
+        CloudTime(clock),
+        aiohttp.TCPConnector,
+        trust(settings.cloud.ca_certificate, url),
+    )
+    try:
+        total = psutil.disk_usage(str(paths.data)).total
+        claiming = Claiming(client, look_at_hardware(clock.boot_id, total))
+        kept = await _claim(claiming, token, url)
+    finally:
+        await client.close()
+    credentials.keep(kept)
+    return f"This station is registered as {kept.name}. Start it with `meteor-appliance run`."
+
+
+async def _claim(claiming: Claiming, token: str, url: str) -> Credentials:
+    """Three more tries while the cloud cannot be reached; a refusal is final."""
+    link = default_link()
+    network = NetworkInfo(
+        local_ip=link.address,
+        mac_address=link.mac,
+        connection_type=None if link.kind == "none" else link.kind,
+    )
+    tries = iter(_TRIES_S)
+    while True:
+        try:
+            return from_claim(await claiming.with_token(token, network), url)
+        except Refused as refusal:
+            raise CommandFailed(Exit.REFUSED, str(refusal), "Ask your account for a new code.") from None
+        except Unreachable as error:
+            pause = next(tries, None)
+            if pause is None:
+                hint = f"Check the address {url} and the connection with `meteor-appliance health`."
+                raise CommandFailed(Exit.UNREACHABLE, f"REG-005 {error}", hint) from None
+            await asyncio.sleep(pause)

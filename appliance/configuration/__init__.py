@@ -1,0 +1,1 @@
+"""What the cloud may change on this station at run time."""

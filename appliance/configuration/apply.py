@@ -1,0 +1,100 @@
+"""Signed configuration: checked, kept on disk, applied, and the reason kept when it cannot be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.configuration.schema import DeviceConfig
+from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.identity.credentials import Credentials
+from protocol.envelope import Envelope, EnvelopeRefused, open_config
+
+log = logging.getLogger(__name__)
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration in force, as it lies on disk."""
+
+    version: int = 0
+    config: DeviceConfig = DeviceConfig()
+
+
+class Configuration:
+    """The configuration in force and the last refusal. Observers are told after it is durable."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = private_folder(folder) / "config.json"
+        self._observers: list[Callable[[DeviceConfig], None]] = []
+        self.error: str | None = None
+        self._applied = self._read()
+
+    @property
+    def version(self) -> int:
+        """0 before the first configuration."""
+        return self._applied.version
+
+    @property
+    def current(self) -> DeviceConfig:
+        """The values in force."""
+        return self._applied.config
+
+    def observe(self, observer: Callable[[DeviceConfig], None]) -> None:
+        """Calls `observer` now and at every change."""
+        self._observers.append(observer)
+        observer(self.current)
+
+    def _read(self) -> Applied:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Applied)
+        except FileNotFoundError:
+            return Applied()
+        except msgspec.MsgspecError as error:
+            log.error(
+                "%s is damaged (%s); the defaults apply until the cloud sends it again", self._path, error
+            )
+            return Applied()
+
+    def apply(self, envelope: Envelope, credentials: Credentials) -> bool:
+        """Checks and applies an envelope; True when a newer version is in force now.
+
+        Refusals keep the last good configuration, and `error` (REG-007) is reported with the next heartbeat.
+        """
+        try:
+            payload = open_config(
+                envelope,
+                credentials.pinned_keys(),
+                device_id=credentials.device_id,
+                epoch=credentials.epoch,
+                applied=self.version,
+            )
+            if payload.version == self.version:
+                return False
+            config = msgspec.json.decode(bytes(payload.desired), type=DeviceConfig)
+        except EnvelopeRefused as refusal:
+            return self._refuse(f"REG-007 {refusal.reason}: {refusal}")
+        except msgspec.MsgspecError as error:
+            return self._refuse(f"REG-007 invalid: {error}")
+        self._keep(Applied(version=payload.version, config=config))
+        return True
+
+    def _refuse(self, reason: str) -> bool:
+        log.warning("configuration refused, version %d stays: %s", self.version, reason)
+        self.error = reason[:200]
+        return False
+
+    def _keep(self, applied: Applied) -> None:
+        write_atomically(self._path, msgspec.json.encode(applied))
+        self._applied = applied
+        self.error = None
+        log.info("configuration version %d applied", applied.version)
+        for observer in self._observers:
+            observer(applied.config)
+
+    def forget(self) -> None:
+        """For the factory reset."""
+        remove_durably(self._path)
+        self._applied = Applied()

@@ -1,0 +1,142 @@
+"""The control socket: what the command line asks of the running station. Only its own user can open it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from appliance.front import Front
+from portal.view import ClaimCard, Refusal, Sentence, Snapshot
+
+log = logging.getLogger(__name__)
+
+
+class RegisterWish(msgspec.Struct, forbid_unknown_fields=True):
+    """`meteor-appliance register`."""
+
+    token: str
+    api_url: str | None = None
+
+
+class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
+    """`meteor-appliance reset`."""
+
+    purge: bool = False
+
+
+class Control:
+    """An aiohttp application on a Unix socket, mode 0600."""
+
+    def __init__(self, front: Front, cloud_url: str, reset: Callable[[bool], Awaitable[None]]) -> None:
+        self._front = front
+        self._cloud_url = cloud_url
+        self._reset = reset
+
+    def app(self) -> web.Application:
+        """The application."""
+        app = web.Application(client_max_size=64 * 1024)
+        app.add_routes(
+            [
+                web.get("/status", self._status),
+                web.post("/register", self._register),
+                web.post("/reset", self._do_reset),
+                web.post("/locate", self._locate),
+                web.post("/retry", self._retry),
+            ]
+        )
+        return app
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return _json(describe(self._front.snapshot()))
+
+    async def _register(self, request: web.Request) -> web.Response:
+        try:
+            wish = msgspec.json.decode(await request.read(), type=RegisterWish)
+        except msgspec.MsgspecError as error:
+            return _json({"code": "CTL-001", "detail": str(error)}, 400)
+        if wish.api_url and wish.api_url.rstrip("/") != self._cloud_url:
+            detail = (
+                f"This station belongs to {self._cloud_url}. Change cloud.url in its settings and restart it."
+            )
+            return _json({"code": "CTL-002", "detail": detail}, 409)
+        try:
+            await self._front.use_claim_code(wish.token)
+        except Refusal as refusal:
+            detail = f"{refusal.sentence} {refusal.action}"
+            return _json({"code": refusal.code, "detail": detail}, 409 if refusal.code == "REG-003" else 400)
+        return _json({"accepted": True}, 202)
+
+    async def _do_reset(self, request: web.Request) -> web.Response:
+        try:
+            wish = msgspec.json.decode(await request.read() or b"{}", type=ResetWish)
+        except msgspec.MsgspecError as error:
+            return _json({"code": "CTL-001", "detail": str(error)}, 400)
+        await self._reset(wish.purge)
+        return _json({"accepted": True}, 202)
+
+    async def _locate(self, _request: web.Request) -> web.Response:
+        await self._front.locate()
+        return _json({"accepted": True}, 202)
+
+    async def _retry(self, _request: web.Request) -> web.Response:
+        await self._front.retry()
+        return _json({"accepted": True}, 202)
+
+
+def describe(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON values. The owner's terminal may see the card; that is what it is for."""
+    values: dict[str, Any] = asdict(snapshot, dict_factory=_plain)
+    return values
+
+
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(items)
+    if set(values) == {"text", "fields"}:
+        return {"text": str(Sentence(values["text"], values["fields"]))}
+    return {name: _value(value) for name, value in values.items()}
+
+
+def _value(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case bytes():
+            return value.hex()
+        case {"text": str(text)} if len(value) == 1:
+            return text
+        case ClaimCard():
+            return asdict(value)
+        case _:
+            return value
+
+
+def _json(values: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(values), status=status, content_type="application/json")
+
+
+async def serve(app: web.Application, path: Path, mode: int) -> web.AppRunner:
+    """Listens on a Unix socket with `mode` from its first moment. What a killed process left is replaced.
+
+    Raises `OSError`, also when the path is longer than the 107 bytes that Linux allows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o777 & ~mode)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    return runner

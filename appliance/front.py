@@ -1,0 +1,108 @@
+"""The station as the portal asks for it: wishes are checked against the state and handed on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from appliance.conductor import Conductor
+from appliance.device import Device
+from appliance.network.port import Credentials, Security
+from appliance.status import StatusBoard
+from buffer.drain import Drain
+from portal import view
+from portal.view import JoinRequest, Refusal, Sentence, Snapshot
+from protocol.codes import CodeRefused, parse_claim_token
+from statemachine.lifecycle import State, Trigger
+
+log = logging.getLogger(__name__)
+
+_JOINABLE = {State.SETUP, State.CONFIGURING}
+_CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
+
+
+def N_(text: str) -> str:
+    """Marks a sentence for translation."""
+    return text
+
+
+BUSY = N_("The station is not waiting for a network now.")
+BUSY_ACTION = N_("Look at the progress page; it says what the station is doing.")
+CLAIMED = N_("This station belongs to somebody already.")
+CLAIMED_ACTION = N_("Release it in the cloud, or reset it with the button, to claim it anew.")
+BAD_TOKEN = N_("This is not a claim code.")
+BAD_TOKEN_ACTION = N_("It starts with mct_ and has 47 characters. Copy it whole from your account.")
+
+
+class Front:
+    """Implements `portal.view.Station`."""
+
+    def __init__(self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drain) -> None:
+        self._device = device
+        self._conductor = conductor
+        self._board = board
+        self._drain = drain
+
+    def snapshot(self) -> Snapshot:
+        """The picture now."""
+        return self._board.snapshot()
+
+    def changes(self) -> AsyncIterator[Snapshot]:
+        """Every new picture."""
+        return self._board.changes()
+
+    async def networks(self, rescan: bool = False) -> Sequence[view.Network]:
+        """Networks in the air."""
+        found = await self._device.network.scan(rescan)
+        return [
+            view.Network(network.ssid, network.signal, network.security.value, network.band, network.known)
+            for network in found
+        ]
+
+    async def join(self, request: JoinRequest) -> None:
+        """Hands the choice to the stage that waits for it."""
+        if self._conductor.state not in _JOINABLE:
+            raise Refusal("NET-120", Sentence(BUSY), Sentence(BUSY_ACTION))
+        log.info("a person chose a network")
+        self._device.inbox.join(
+            Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
+        )
+        self._device.inbox.client_joined()
+
+    async def use_claim_code(self, token: str) -> None:
+        """Keeps the code durably; it is used as soon as the station is online."""
+        if self._device.claimed or self._conductor.state not in _CLAIMABLE:
+            raise Refusal("REG-003", Sentence(CLAIMED), Sentence(CLAIMED_ACTION))
+        try:
+            parsed = parse_claim_token(token)
+        except CodeRefused:
+            refused = Refusal("REG-004", Sentence(BAD_TOKEN), Sentence(BAD_TOKEN_ACTION), field="claim_code")
+            raise refused from None
+        await self._device.journal.change(lambda record: replace(record, claim_token=parsed, last_error=None))
+        self._device.inbox.claim_changed()
+
+    async def cancel(self) -> None:
+        """Back to the choice of networks."""
+        self._device.inbox.cancel()
+
+    async def client_seen(self, client: str, step: str) -> None:
+        """A phone that has opened a page means that a person is there."""
+        log.debug("client %s: %s", client, step)
+        if step != "probe" and self._conductor.state is State.SETUP:
+            self._device.inbox.client_joined()
+
+    async def locate(self) -> None:
+        """Blinks."""
+        self._device.panel.locate()
+        self._board.announce()
+
+    async def retry(self) -> None:
+        """Sends what waits now, and looks for the network if it is away."""
+        self._drain.kick()
+        self._device.heartbeat.kick()
+        self._device.inbox.claim_changed()
+
+    async def reset(self) -> None:
+        """Asks for the factory reset."""
+        self._conductor.request(Trigger.RESET_REQUESTED)

@@ -1,0 +1,70 @@
+"""Which drivers this station uses: the machine's own, or the simulated ones."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from appliance.network.host import HostNetwork
+from appliance.network.port import NetworkPort
+from appliance.network.simulated import SimulatedNetwork
+from appliance.paths import Paths
+from appliance.settings import Settings
+from firmware.button import Button, NoButton
+from firmware.clock import Clock, SystemClock, read_kept_time
+from firmware.display import ConsoleDisplay, Display, NoDisplay
+from firmware.errors import LedUnavailable
+from firmware.fakes import FakeLed
+from firmware.led import SYSFS, Led, NoLed, SysfsLed, find_channels
+from firmware.pattern import Pattern
+from firmware.sound import Silence, Sound
+
+log = logging.getLogger(__name__)
+
+
+def network(settings: Settings, paths: Paths) -> NetworkPort:
+    """The network that the settings ask for."""
+    if settings.network.backend == "simulated":
+        scenario = Path(settings.network.scenario) if settings.network.scenario else None
+        return SimulatedNetwork(paths.state, scenario)
+    return HostNetwork()
+
+
+def clock(paths: Paths) -> Clock:
+    """The machine's clock, above its floor: the age of this program, or a later time that was kept."""
+    return SystemClock(built=Path(__file__).stat().st_mtime, kept=read_kept_time(paths.clock_floor))
+
+
+def led(settings: Settings) -> Led:
+    """A light that is seen in the log when simulated, the board's own when it has one, or none."""
+    if settings.network.backend == "simulated":
+        fake = FakeLed()
+        fake.observe(_say)
+        return fake
+    try:
+        return SysfsLed(SYSFS, find_channels())
+    except LedUnavailable as error:
+        log.info("no status light: %s", error)
+        return NoLed()
+
+
+def _say(pattern: Pattern) -> None:
+    log.info("LED %s %s: %s", pattern.colour.value, pattern.shape.value, pattern.spoken)
+
+
+def display(settings: Settings) -> Display:
+    """The terminal, when there is one or when the display is simulated."""
+    if settings.network.backend == "simulated" or sys.stdout.isatty():
+        return ConsoleDisplay(sys.stdout)
+    return NoDisplay()
+
+
+def sound() -> Sound:
+    """No loudspeaker until one is configured."""
+    return Silence()
+
+
+def button() -> Button:
+    """No button until one is wired and configured."""
+    return NoButton()

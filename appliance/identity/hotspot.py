@@ -1,0 +1,34 @@
+"""The hotspot's key: random for each station, never derived from anything that can be read off the board."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from appliance.files import private_folder, remove_durably, write_atomically
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""No look-alikes, and nothing that the WIFI: QR format must escape."""
+
+
+class HotspotKey:
+    """Twelve characters, about 59 bits, the same at every return of the hotspot so that phones rejoin."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = private_folder(folder) / "hotspot.key"
+
+    def current(self) -> str:
+        """The key, made and stored at the first call."""
+        try:
+            key = self._path.read_text(encoding="ascii")
+        except (FileNotFoundError, UnicodeDecodeError):
+            key = ""
+        if len(key) == 12 and set(key) <= set(_LETTERS):
+            return key
+        key = "".join(secrets.choice(_LETTERS) for _ in range(12))
+        write_atomically(self._path, key.encode("ascii"))
+        return key
+
+    def remove(self) -> None:
+        """For the factory reset."""
+        remove_durably(self._path)

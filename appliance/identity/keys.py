@@ -1,0 +1,74 @@
+"""The device key: made at first boot, never leaves the device. Signing formats live in `protocol`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from appliance.files import private_folder, write_atomically
+from protocol.codes import short_id
+from protocol.signature import thumbprint
+
+
+class KeyDamaged(Exception):
+    """The key file is there but cannot be used. The text says which file and what to do."""
+
+
+class DeviceKey:
+    """An EC P-256 key in a file. `keyid` is its thumbprint, `short_id` its name for people."""
+
+    storage = "file"
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+        self.private = private
+        self.keyid = thumbprint(private.public_key())
+        self.short_id = short_id(self.keyid)
+
+    def __repr__(self) -> str:
+        return f"DeviceKey({self.short_id})"
+
+    def csr(self) -> str:
+        """A certificate request in PEM. The cloud takes only the public key from it."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.short_id)])
+        request = (
+            x509.CertificateSigningRequestBuilder().subject_name(name).sign(self.private, hashes.SHA256())
+        )
+        return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def load_or_create(folder: Path) -> DeviceKey:
+    """The key in `folder`, made durable there before it is used for the first time.
+
+    A damaged key is never replaced in silence, because a new key would be a new device to the cloud: raises
+    `KeyDamaged`. Raises `OSError` when the folder cannot be written.
+    """
+    path = private_folder(folder) / "device.key"
+    if path.exists():
+        return DeviceKey(_read(path))
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_atomically(path, pem)
+    return DeviceKey(private)
+
+
+def ephemeral() -> DeviceKey:
+    """A key that is stored nowhere, so that a station with a damaged key can at least show what is wrong."""
+    return DeviceKey(ec.generate_private_key(ec.SECP256R1()))
+
+
+def _read(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except ValueError as error:
+        raise KeyDamaged(
+            f"{path} is damaged ({error}). Restore it from a backup, or reset the station."
+        ) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyDamaged(f"{path} holds no P-256 key. Restore it from a backup, or reset the station.")
+    return key

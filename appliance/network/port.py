@@ -1,0 +1,151 @@
+"""The network port: what the station knows of networks and asks of whatever drives the radio.
+
+Nothing here drives anything. An SSID is bytes from one end to the other (IEEE 802.11 gives it 0 to 32
+octets and no encoding). Passwords never show in a repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+import aiohttp
+
+from appliance.network.verdict import VERDICTS, Verdict
+
+
+class Security(StrEnum):
+    """How a network asks who comes."""
+
+    OPEN = "open"
+    WEP = "wep"
+    WPA2 = "wpa2"
+    WPA3 = "wpa3"
+    ENTERPRISE = "enterprise"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network in the air. `signal` is 0-100, `band` "2.4" or "5"; `known` means: a password is stored."""
+
+    ssid: bytes
+    signal: int
+    security: Security
+    band: str
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What it takes to join a network. `passphrase` is None for an open one."""
+
+    ssid: bytes
+    passphrase: str | None = field(repr=False)
+    security: Security
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The way to the world now. `signal` is 0-100, `signal_dbm` in dBm; both are None without Wi-Fi.
+
+    `online` means that the internet was reached, not only the router.
+    """
+
+    kind: Literal["none", "wifi", "ethernet"] = "none"
+    ssid: bytes | None = None
+    address: str | None = None
+    mac: str | None = None
+    signal: int | None = None
+    signal_dbm: float | None = None
+    online: bool = False
+
+
+NO_LINK = Link()
+
+
+@dataclass(frozen=True, slots=True)
+class HotspotInfo:
+    """The station's own set-up network; `address` is where its portal answers."""
+
+    ssid: str
+    passphrase: str = field(repr=False)
+    address: str
+
+
+class NetworkError(Exception):
+    """Base of the family: `code` names a `Verdict`, `ssid` the network it is about, if it is about one."""
+
+    def __init__(self, code: str, ssid: bytes | None = None) -> None:
+        self.verdict: Verdict = VERDICTS[code]
+        self.code = code
+        self.ssid = ssid
+        shown = "the network" if ssid is None else ssid.decode("utf-8", "backslashreplace")
+        self.sentence = self.verdict.sentence % {"ssid": shown}
+        self.action = self.verdict.action
+        super().__init__(f"{code}: {self.sentence} {self.action}")
+
+
+class JoinFailed(NetworkError):
+    """No link was made. `causes` are the failures behind NET-007, in the order of the attempts."""
+
+    def __init__(self, code: str, ssid: bytes | None = None, causes: Iterable[JoinFailed] = ()) -> None:
+        super().__init__(code, ssid)
+        self.causes = tuple(causes)
+
+
+class HotspotFailed(NetworkError):
+    """The set-up network could not be opened."""
+
+
+class NetworkPort(Protocol):
+    """What the station asks of the network. Between `start` and `close` every method may be called."""
+
+    async def start(self) -> None:
+        """Takes the radio over and looks at what is there. Joins nothing by itself."""
+
+    async def close(self) -> None:
+        """Gives the radio back; links stay as they are."""
+
+    async def scan(self, rescan: bool = False) -> list[Network]:
+        """Networks in the air, one per SSID (the strongest), strongest first; from the last scan unless
+        `rescan`. Hidden networks are not in it. Empty without a radio."""
+
+    async def join(self, credentials: Credentials) -> Link:
+        """Tries a network, and keeps it only when it works.
+
+        Raises `JoinFailed`; then (and when cancelled) the network of before is back and nothing that was
+        stored is lost.
+        """
+
+    async def stored(self) -> list[bytes]:
+        """SSIDs with stored credentials, the most recently joined first."""
+
+    async def reconnect(self) -> Link:
+        """The link as it is when it is online; else the current network, then the stored ones in order.
+
+        Raises `JoinFailed` with NET-007 when none works.
+        """
+
+    async def forget_all(self) -> None:
+        """Leaves the Wi-Fi network and deletes everything that is stored, durably."""
+
+    def link(self) -> Link:
+        """The link now."""
+
+    def changes(self) -> AsyncIterator[Link]:
+        """The link now, then each new one. A slow reader may miss some in between, never the latest."""
+
+    async def start_hotspot(self, info: HotspotInfo) -> None:
+        """Opens the set-up network, or replaces the open one. Raises `HotspotFailed`."""
+
+    async def stop_hotspot(self) -> None:
+        """Closes the set-up network, if it is open."""
+
+    def hotspot(self) -> HotspotInfo | None:
+        """The set-up network, while it is open."""
+
+    def connector(self) -> aiohttp.BaseConnector:
+        """A new connector, owned by the caller, through which every connection to the cloud must be made."""

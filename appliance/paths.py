@@ -1,0 +1,78 @@
+"""Where everything lies below the data folder. One list, so that reset, backup and docs agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """All places below one data folder."""
+
+    data: Path
+
+    @property
+    def identity(self) -> Path:
+        """Key, card and credentials; mode 0700."""
+        return self.data / "identity"
+
+    @property
+    def device_key(self) -> Path:
+        """The private key."""
+        return self.identity / "device.key"
+
+    @property
+    def credentials(self) -> Path:
+        """What the cloud gave at the claim."""
+        return self.identity / "credentials.json"
+
+    @property
+    def card(self) -> Path:
+        """PIN and link secret."""
+        return self.identity / "card.json"
+
+    @property
+    def hotspot_key(self) -> Path:
+        """The hotspot's password."""
+        return self.identity / "hotspot.key"
+
+    @property
+    def state(self) -> Path:
+        """Record, stored networks, configuration, counters."""
+        return self.data / "state"
+
+    @property
+    def record(self) -> Path:
+        """The state machine's record."""
+        return self.state / "record.json"
+
+    @property
+    def config(self) -> Path:
+        """The configuration from the cloud."""
+        return self.state / "config.json"
+
+    @property
+    def reset_marker(self) -> Path:
+        """A factory reset that is wished or under way."""
+        return self.state / "reset.json"
+
+    @property
+    def clock_floor(self) -> Path:
+        """The latest time that was known to be right."""
+        return self.state / "clock"
+
+    @property
+    def buffer(self) -> Path:
+        """Messages and media."""
+        return self.data / "buffer"
+
+    @property
+    def buffer_file(self) -> Path:
+        """The messages."""
+        return self.buffer / "buffer.db"
+
+    @property
+    def media(self) -> Path:
+        """Media files by their hash."""
+        return self.buffer / "media"

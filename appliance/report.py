@@ -1,0 +1,154 @@
+"""What the station tells the cloud of itself: its hardware once, its condition with every heartbeat."""
+
+from __future__ import annotations
+
+import logging
+
+from appliance import __version__
+from appliance.conductor import Conductor
+from appliance.device import Device
+from appliance.identity.credentials import Credentials
+from appliance.status import StatusBoard
+from appliance.telemetry.application import Application
+from appliance.uplink.claim import Hardware
+from buffer.breaker import BreakerSnapshot
+from buffer.drain import Drain
+from buffer.listing import Depth, Level
+from buffer.message import Priority
+from firmware.board import Board, read_board
+from firmware.fingerprint import Fingerprint, fingerprint, hardware_id
+from protocol.clock import to_text
+from protocol.messages import (
+    Backlog,
+    BufferState,
+    ConfigUpdates,
+    DeviceInfo,
+    HardwareFingerprint,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    Metrics,
+    NetworkQuality,
+)
+from statemachine.lifecycle import Trigger
+
+log = logging.getLogger(__name__)
+
+CAPABILITIES = ["events", "media", "spool", "ingest"]
+
+
+def look_at_hardware(boot_id: str, total_storage: int | None, board: Board | None = None) -> Hardware:
+    """The station's hardware as the cloud is told of it. Reads small files below /proc and /sys."""
+    board = board or read_board()
+    return Hardware(
+        hardware_id=str(hardware_id(board)),
+        fingerprint=_fingerprint(fingerprint(board)),
+        info=DeviceInfo(
+            model=board.model or "unknown",
+            firmware_version=__version__,
+            hardware_revision=board.revision,
+            capabilities=CAPABILITIES,
+            total_memory=board.memory_bytes,
+            total_storage=total_storage,
+        ),
+        boot_id=boot_id,
+    )
+
+
+def _fingerprint(parts: Fingerprint) -> HardwareFingerprint:
+    return HardwareFingerprint(
+        cpu_id=parts.cpu_id,
+        board_serial=parts.board_serial,
+        mac_addresses=list(parts.mac_addresses),
+        disk_uuid=parts.disk_uuid,
+        hash=parts.digest(),
+        fp_version=parts.version,
+    )
+
+
+class Condition:
+    """Implements what the heartbeat needs of the device. `attach` comes before the first heartbeat."""
+
+    _device: Device
+    _board: StatusBoard
+    _conductor: Conductor
+    _drain: Drain
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._sequence = 0
+
+    def attach(self, device: Device, board: StatusBoard, conductor: Conductor, drain: Drain) -> None:
+        """The device holds the heartbeat and the heartbeat describes the device: one of them comes second."""
+        self._device, self._board, self._conductor, self._drain = device, board, conductor, drain
+
+    def credentials(self) -> Credentials | None:
+        """None while the station is unclaimed."""
+        return self._device.credentials.current
+
+    async def describe(self) -> HeartbeatRequest:
+        """The station's condition now; what is not known is null."""
+        device, gathered = self._device, await self._board.gather()
+        host, link = gathered.host, device.network.link()
+        self._sequence += 1
+        counts = self._application.counts()
+        return HeartbeatRequest(
+            uptime=host.uptime,
+            boot_id=device.hardware.boot_id,
+            seq=self._sequence,
+            state=self._conductor.state.value,
+            memory_usage=host.memory,
+            cpu_usage=host.cpu,
+            disk_usage=host.disk,
+            network_quality=NetworkQuality(signal_strength=link.signal_dbm),
+            error_count=counts.errors,
+            metrics=Metrics(
+                events_detected_today=counts.detected_today,
+                events_uploaded_today=counts.uploaded_today,
+                storage_usage_mb=round(gathered.depth.bytes / 1e6, 3),
+            ),
+            buffer=_buffer(gathered.depth, self._drain.progress().breaker),
+            network_info=device.network_info(),
+            clock=device.time.report(),
+            config_version=device.configuration.version,
+            config_error=device.configuration.error,
+            firmware_version=__version__,
+        )
+
+    def renamed(self, name: str) -> None:
+        """The owner's name for the station is kept with the credentials."""
+        device = self._device
+        current = device.credentials.current
+        if current is not None and current.name != name:
+            device.credentials.rename(name)
+            log.info("the owner named this station %s", name)
+
+    def configured(self, update: ConfigUpdates) -> None:
+        """Leaves the envelope for the state that applies it."""
+        device = self._device
+        if update.version <= device.configuration.version or device.envelope is not None:
+            return
+        device.envelope = update.signature
+        self._conductor.request(Trigger.UPDATE_RECEIVED)
+
+    def advised(self, answer: HeartbeatAnswer) -> None:
+        """Warnings of the cloud are logged when they appear."""
+        for warning in answer.warnings:
+            log.warning("the cloud says: %s", warning)
+
+
+def _buffer(depth: Depth, breaker: BreakerSnapshot) -> BufferState:
+    last = depth.last_delivered_at
+    return BufferState(
+        **{priority.name.lower(): _backlog(depth.levels.get(priority)) for priority in Priority},
+        dead=depth.dead,
+        evicted=depth.evicted,
+        expired=depth.expired,
+        breaker=breaker.state.value,
+        last_upload=to_text(last) if last else None,
+    )
+
+
+def _backlog(level: Level | None) -> Backlog:
+    if level is None:
+        return Backlog()
+    return Backlog(count=level.count, bytes=level.bytes, oldest_s=level.oldest_age)

@@ -1,0 +1,74 @@
+"""The factory reset of this station: what each holding is on disk, and how it goes away for good.
+
+It runs while nothing else of the station runs. The wish is durable before it is answered, so a power cut in
+between cannot lose it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from appliance.files import private_folder, remove_durably, sync_folder, write_atomically
+from appliance.network.port import NetworkPort
+from appliance.paths import Paths
+from firmware.reset import FactoryReset, Holding, ResetPlan
+
+log = logging.getLogger(__name__)
+
+
+def wish(paths: Paths, *, purge: bool) -> None:
+    """Makes the wish for a reset durable; the next start, or `carry_out`, fulfils it."""
+    private_folder(paths.state)
+    write_atomically(paths.reset_marker, json.dumps({"purge": purge}).encode())
+
+
+def station_reset(paths: Paths, network: NetworkPort) -> FactoryReset:
+    """The reset with all its removers. `network` must be usable and have no other user."""
+    return FactoryReset(
+        paths.reset_marker,
+        {
+            Holding.CREDENTIALS: _files(paths.device_key, paths.credentials),
+            Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key),
+            Holding.CONFIGURATION: _files(paths.config, paths.record),
+            Holding.NETWORKS: network.forget_all,
+            Holding.EVENTS: _folder(paths.buffer),
+        },
+    )
+
+
+async def finish_pending(paths: Paths, network: NetworkPort) -> ResetPlan | None:
+    """Fulfils a wish that is on disk, if there is one. Raises `ResetFailed`."""
+    if not paths.reset_marker.exists():
+        return None
+    await network.start()
+    try:
+        plan = await station_reset(paths, network).finish_pending()
+    finally:
+        await network.close()
+    log.warning("factory reset done; events %s", "removed" if plan and plan.purge else "kept")
+    return plan
+
+
+def _files(*files: Path) -> Callable[[], Awaitable[None]]:
+    async def remove() -> None:
+        for file in files:
+            await asyncio.to_thread(remove_durably, file)
+
+    return remove
+
+
+def _folder(folder: Path) -> Callable[[], Awaitable[None]]:
+    def drop() -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+            sync_folder(folder.parent)
+
+    async def remove() -> None:
+        await asyncio.to_thread(drop)
+
+    return remove

@@ -1,0 +1,52 @@
+"""What the station is doing, said in one sentence per state; each is also its own message id."""
+
+from __future__ import annotations
+
+from portal.view import Sentence
+from statemachine.lifecycle import State
+
+
+def N_(text: str) -> str:
+    """Marks a sentence for translation."""
+    return text
+
+
+_STEPS = {
+    State.UNINITIALIZED: N_("The station is starting."),
+    State.INITIALIZING: N_("The station is looking at its own hardware."),
+    State.SETUP: N_("The station waits for you to choose its network."),
+    State.CONFIGURING: N_("Choose the network that the station shall use."),
+    State.CONNECTING: N_("The station is joining the network."),
+    State.NETWORK_READY: N_("The station is online and waits for you to claim it."),
+    State.CLAIMING: N_("The station is proving to the cloud who it is."),
+    State.ACTIVATING: N_("The station is fetching its configuration."),
+    State.OPERATIONAL: N_("The station is running."),
+    State.UPDATING: N_("The station is applying new settings."),
+    State.RECONNECTING: N_("The station lost its network and is looking for it. Recording goes on."),
+    State.ERROR: N_("Something failed. The station tries again by itself."),
+    State.HALTED: N_("The station has stopped. Unplug it, wait ten seconds and plug it in again."),
+}
+_RESCUE = N_("The station lost its network. Recording goes on; you can give it another network here.")
+
+
+def step(state: State, *, claimed: bool) -> Sentence:
+    """The sentence for `state`. On a claimed station the setup state is the rescue hotspot."""
+    if claimed and state in (State.SETUP, State.CONFIGURING):
+        return Sentence(_RESCUE)
+    return Sentence(_STEPS[state])
+
+
+BREAKER_OPEN = N_("Sending rests after failures: %(reason)s")
+CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s seconds.")
+CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
+DEAD = N_("%(count)s messages could not be delivered and were set aside.")
+DEAD_ACTION = N_("Run `meteor-appliance buffer ls` on the station to see why.")
+DISK_LOW = N_("The disk is nearly full.")
+DISK_ACTION = N_("Old recordings can be removed; events that wait to be sent are kept.")
+CONFIG_REFUSED = N_("New settings from the cloud were refused; the last good ones stay: %(reason)s")
+CONFIG_ACTION = N_("Correct the settings on the station's page in the cloud.")
+LAST_ERROR = N_("%(reason)s")
+LAST_ERROR_ACTION = N_("The station tries again by itself.")
+HEARTBEAT_FAILS = N_("The cloud does not hear from the station: %(reason)s")
+REJECTED = N_("%(count)s files in the spool could not be read and lie in its folder `rejected`.")
+REJECTED_ACTION = N_("Each has a note beside it that says why.")

@@ -1,0 +1,264 @@
+"""The station's own settings: defaults < config.toml < config.d/*.toml < environment < flags.
+
+What the cloud may change at run time is another thing and lives in `appliance/configuration`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+CONFIG_FILE = Path("/etc/meteor-appliance/config.toml")
+ENVIRONMENT_PREFIX = "METEOR_APPLIANCE_"
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+
+class SettingsRefused(Exception):
+    """A setting that cannot be used; the text names file or variable, the field and the remedy."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of one table of the file."""
+
+
+class DeviceSection(Section, frozen=True):
+    """`data_dir` holds everything that must survive; `name` is shown until the owner names the station."""
+
+    data_dir: str = "/var/lib/meteor"
+    name: Annotated[str, Meta(min_length=1, max_length=80)] = "Meteor station"
+
+
+class CloudSection(Section, frozen=True):
+    """`url` is the cloud's base address; plain http is refused unless it is this machine or allowed."""
+
+    url: str = "http://localhost:3000"
+    ca_certificate: str | None = None
+    allow_plain_http: bool = False
+
+
+class PortalSection(Section, frozen=True):
+    """Where the station's own pages listen."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - the pages are for every network the station is on
+    port: Port = 80
+
+
+class NetworkSection(Section, frozen=True):
+    """`host` leaves the network to the operating system; `simulated` plays a scenario file."""
+
+    backend: Literal["host", "simulated"] = "host"
+    scenario: str | None = None
+    retry_seconds: Seconds = 180
+    configuring_timeout_seconds: Seconds = 600
+
+
+class BufferSection(Section, frozen=True):
+    """Limits of the buffer: bytes of messages, number of messages, bytes of media and of one file."""
+
+    max_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
+    max_messages: Annotated[int, Meta(ge=100)] = 500_000
+    max_media_bytes: Annotated[int, Meta(ge=1 << 20)] = 8 << 30
+    max_file_bytes: Annotated[int, Meta(ge=1 << 10)] = 512 << 20
+
+
+class SourcesSection(Section, frozen=True):
+    """The doors for camera programs. Empty paths mean: inside `device.data_dir`."""
+
+    spool: str = ""
+    settle_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60
+    ingest_socket: str = ""
+
+
+class LogSection(Section, frozen=True):
+    """How the station logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["text", "json"] = "text"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings, validated."""
+
+    device: DeviceSection = DeviceSection()
+    cloud: CloudSection = CloudSection()
+    portal: PortalSection = PortalSection()
+    network: NetworkSection = NetworkSection()
+    buffer: BufferSection = BufferSection()
+    sources: SourcesSection = SourcesSection()
+    log: LogSection = LogSection()
+
+    @property
+    def data_dir(self) -> Path:
+        """Everything that must survive."""
+        return Path(self.device.data_dir)
+
+    @property
+    def spool(self) -> Path:
+        """The folder into which camera programs drop files."""
+        return Path(self.sources.spool) if self.sources.spool else self.data_dir / "spool"
+
+    @property
+    def ingest_socket(self) -> Path:
+        """The Unix socket for camera programs."""
+        return (
+            Path(self.sources.ingest_socket)
+            if self.sources.ingest_socket
+            else self.data_dir / "run/ingest.sock"
+        )
+
+    @property
+    def control_socket(self) -> Path:
+        """The Unix socket for the command line of the same user."""
+        return self.data_dir / "run/control.sock"
+
+
+SECRET_FIELDS: frozenset[str] = frozenset()
+"""Dotted names whose values are never shown. Secrets live in the identity folder, so there are none now."""
+
+
+def load(
+    file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+) -> Settings:
+    """The effective settings.
+
+    `file` is None for the default place, which may be absent; a file that was asked for must exist. `flags`
+    maps dotted names (`cloud.url`) to values. Raises `SettingsRefused`.
+    """
+    merged: dict[str, Any] = {}
+    for path in _files(file, environment):
+        _merge(merged, _read(path), str(path))
+    _merge(merged, _from_environment(environment), "the environment")
+    _merge(merged, _nested(flags), "the command line")
+    settings = _convert(merged, "the settings together")
+    _check(settings)
+    return settings
+
+
+def _files(file: Path | None, environment: Mapping[str, str]) -> list[Path]:
+    named = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    main = named or CONFIG_FILE
+    if named and not named.is_file():
+        raise SettingsRefused(f"{named}: there is no such file. Create it, or leave --config away.")
+    files = [main] if main.is_file() else []
+    return files + sorted((main.parent / "config.d").glob("*.toml"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsRefused(
+            f"{path}: cannot be read ({error.strerror}). Check its owner and mode."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsRefused(f"{path}: is not valid TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    known = {
+        f"{ENVIRONMENT_PREFIX}{section}_{field}".upper(): f"{section}.{field}"
+        for section, fields in _known().items()
+        for field in fields
+    }
+    values = {}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        if variable not in known:
+            raise SettingsRefused(
+                f"{variable}: is not a setting. `meteor-appliance settings` lists them all."
+            )
+        values[known[variable]] = text
+    return _nested(values)
+
+
+def _known() -> dict[str, tuple[str, ...]]:
+    return {
+        field.name: tuple(inner.name for inner in msgspec.structs.fields(field.type))
+        for field in msgspec.structs.fields(Settings)
+    }
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    for dotted, value in values.items():
+        section, _, field = dotted.partition(".")
+        tables.setdefault(section, {})[field] = value
+    return tables
+
+
+def _merge(merged: dict[str, Any], layer: dict[str, Any], source: str) -> None:
+    _name_unknown(layer, source)
+    _convert(layer, source)
+    for section, values in layer.items():
+        merged.setdefault(section, {}).update(values)
+
+
+def _name_unknown(layer: dict[str, Any], source: str) -> None:
+    known = _known()
+    unknown = [section for section in layer if section not in known]
+    for section, values in layer.items():
+        if section in known:
+            if not isinstance(values, dict):
+                raise SettingsRefused(f"{source}: `{section}` must be a table, written as [{section}].")
+            unknown += [f"{section}.{field}" for field in values if field not in known[section]]
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise SettingsRefused(
+            f"{source}: unknown settings: {names}. `meteor-appliance settings` lists them all."
+        )
+
+
+def _convert(values: dict[str, Any], source: str) -> Settings:
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("`$.", "`")
+        raise SettingsRefused(f"{source}: {text}") from None
+
+
+def _check(settings: Settings) -> None:
+    url = urlsplit(settings.cloud.url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise SettingsRefused(f"cloud.url: {settings.cloud.url!r} must look like https://cloud.example.org")
+    local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    if url.scheme == "http" and not local and not settings.cloud.allow_plain_http:
+        raise SettingsRefused("cloud.url: plain http shows everything to the network. Use https://.")
+    scenario = settings.network.scenario
+    if scenario and not Path(scenario).is_file():
+        raise SettingsRefused(f"network.scenario: there is no file {scenario}.")
+
+
+def describe(settings: Settings) -> str:
+    """The effective values as TOML, secrets hidden, for `meteor-appliance settings`."""
+    lines = []
+    for section, values in msgspec.to_builtins(settings).items():
+        lines.append(f"[{section}]")
+        for field, value in values.items():
+            shown = "(hidden)" if value and f"{section}.{field}" in SECRET_FIELDS else value
+            lines.append(f"# {field} is not set" if shown is None else f"{field} = {_toml(shown)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
+
+
+def from_process(file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """`load` with this process's environment."""
+    return load(file, os.environ, flags)

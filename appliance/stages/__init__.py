@@ -1,0 +1,1 @@
+"""One module per state: `async def run(device) -> Trigger` works until it can name what happened."""

@@ -1,0 +1,73 @@
+"""A person has come: prove the key, and keep what the cloud gives before anything depends on it."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from appliance.device import Device
+from appliance.identity.credentials import from_claim
+from appliance.uplink.client import Refused, Unreachable
+from protocol.messages import ClaimComplete
+from statemachine.lifecycle import Trigger
+
+log = logging.getLogger(__name__)
+
+RETRY_S = (2.0, 4.0, 8.0, 16.0, 32.0)
+"""Waits between tries while the cloud cannot be reached; a sixth failure is shown to the person."""
+
+
+async def run(device: Device) -> Trigger:
+    """Claimed, or back to waiting with the reason."""
+    if device.claimed:
+        return Trigger.CLAIM_SUCCEEDED
+    for wait in (*RETRY_S, None):
+        try:
+            answer = await _complete(device)
+        except Unreachable as error:
+            await device.journal.fail("REG-005", str(error))
+            if wait is not None:
+                await asyncio.sleep(wait)
+            continue
+        except Refused as refusal:
+            return await _failed(device, refusal)
+        return await _keep(device, answer) if answer else await _again(device)
+    return await _again(device)
+
+
+async def _complete(device: Device) -> ClaimComplete | None:
+    """The credentials; None when the person is not there after all."""
+    claim, token = device.claim, device.journal.record.claim_token
+    if claim.complete is not None:
+        return claim.complete
+    if token is not None:
+        return await device.claiming.with_token(token, device.network_info())
+    if claim.challenge is None and claim.id is not None:
+        claim.challenge = await device.claiming.person_came(claim.id)
+    return await device.claiming.prove(claim.challenge) if claim.challenge else None
+
+
+async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
+    credentials = from_claim(answer, device.client.url)
+    await asyncio.to_thread(device.credentials.keep, credentials)
+    await device.journal.change(
+        lambda record: replace(
+            record, device_id=credentials.device_id, claim_id=None, claim_token=None, last_error=None
+        )
+    )
+    device.claim.clear()
+    device.envelope = answer.config_envelope
+    log.info("claimed as %s (%s)", credentials.name, credentials.device_id)
+    return Trigger.CLAIM_SUCCEEDED
+
+
+async def _failed(device: Device, refusal: Refused) -> Trigger:
+    log.warning("the claim was refused: %s", refusal)
+    await device.journal.fail(refusal.code or "REG-004", str(refusal))
+    return await _again(device)
+
+
+async def _again(device: Device) -> Trigger:
+    """A used token and a used challenge are worth nothing; the card still is."""
+    device.claim.clear()
+    await device.journal.change(lambda record: replace(record, claim_token=None))
+    return Trigger.CLAIM_FAILED

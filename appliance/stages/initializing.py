@@ -1,0 +1,23 @@
+"""Find out who we are and where to resume: the record and the stored networks decide, no person is asked."""
+
+import logging
+from dataclasses import replace
+
+from appliance.device import Device
+from statemachine.lifecycle import Trigger
+from statemachine.record import resume
+
+log = logging.getLogger(__name__)
+
+
+async def run(device: Device) -> Trigger:
+    """Checks the identity, starts the radio, and names the way on."""
+    if device.fault is not None:
+        await device.journal.fail(device.fault.code, device.fault.text)
+        return Trigger.HARDWARE_FAILED
+    credentials = device.credentials.current
+    device_id = credentials.device_id if credentials else None
+    record = await device.journal.change(lambda record: replace(record, device_id=device_id))
+    log.info("fingerprint generated: %s, station %s", device.hardware.hardware_id, device.key.short_id)
+    await device.network.start()
+    return resume(record, network_stored=bool(await device.network.stored()))

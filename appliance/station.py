@@ -1,0 +1,220 @@
+"""Builds every part of the station and hands collaborators in; no part finds another by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import psutil
+
+from appliance import hardware
+from appliance.conductor import Conductor
+from appliance.configuration.apply import Configuration
+from appliance.configuration.schema import DeviceConfig
+from appliance.device import Device, Fault
+from appliance.front import Front
+from appliance.identity.card import CardFile
+from appliance.identity.credentials import CredentialsFile
+from appliance.identity.hotspot import HotspotKey
+from appliance.identity.keys import DeviceKey, KeyDamaged, ephemeral, load_or_create
+from appliance.identity.nonces import Nonces
+from appliance.inbox import Inbox
+from appliance.intakes import IntakeLog, note
+from appliance.journal import Journal
+from appliance.linkwatch import LinkWatch
+from appliance.logs import Tail
+from appliance.network.port import NetworkPort
+from appliance.panel import Panel
+from appliance.paths import Paths
+from appliance.report import Condition, look_at_hardware
+from appliance.settings import Settings
+from appliance.sources.accept import Accepted, Intake
+from appliance.sources.spool import Spool
+from appliance.stages.table import STAGES
+from appliance.status import StatusBoard
+from appliance.telemetry.application import Application
+from appliance.telemetry.host import HostTelemetry
+from appliance.uplink.claim import Claiming
+from appliance.uplink.client import CloudClient, trust
+from appliance.uplink.delivery import Delivery
+from appliance.uplink.heartbeat import Heartbeat
+from appliance.uplink.time import CloudTime
+from buffer.clock import SystemClock as BufferClock
+from buffer.drain import Drain
+from buffer.media import MediaStore
+from buffer.store import Store
+from firmware.button import Button, Press
+from firmware.clock import keep_time
+from statemachine.lifecycle import Lifecycle, Transition, Trigger
+
+log = logging.getLogger(__name__)
+
+KEEP_TIME_S = 3600.0
+
+Service = Callable[[], Awaitable[None]]
+
+
+@dataclass(kw_only=True)
+class Station:
+    """The built parts that the daemon runs."""
+
+    paths: Paths
+    device: Device
+    conductor: Conductor
+    board: StatusBoard
+    intake: Intake
+    front: Front
+    services: list[tuple[str, Service]]
+
+
+def build(
+    settings: Settings, paths: Paths, network: NetworkPort, store: Store, media: MediaStore, tail: Tail
+) -> Station:
+    """All parts, wired. Blocks for a few small files, and for making a key at the first boot."""
+    clock = hardware.clock(paths)
+    time = CloudTime(clock)
+    key, fault = _identity(paths)
+    credentials = CredentialsFile(paths.identity)
+    journal = Journal(paths.state, time.now)
+    client = CloudClient(
+        settings.cloud.url,
+        key,
+        Nonces(paths.state),
+        time,
+        network.connector,
+        trust(settings.cloud.ca_certificate, settings.cloud.url),
+    )
+    about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
+    lifecycle = Lifecycle(is_claimed=lambda: credentials.current is not None)
+    application = Application(now=time.moment)
+    intakes = IntakeLog(time.moment)
+    intake = Intake(store, media, time, partial(_took, application, intakes))
+    spool = Spool(settings.spool, intake, settle_s=settings.sources.settle_seconds)
+    drain = Drain(
+        store,
+        Delivery(client, store, media, lambda: credentials.current, application.uploaded),
+        clock=BufferClock(),
+        random=random.random,
+        media=media,
+    )
+    configuration = Configuration(paths.state)
+    panel = Panel(hardware.led(settings), hardware.display(settings), hardware.sound(), clock)
+    online = asyncio.Event()
+    condition = Condition(application)
+    heartbeat = Heartbeat(client, condition, online.wait)
+    device = Device(
+        settings=settings,
+        time=time,
+        network=network,
+        key=key,
+        card=CardFile(paths.identity, key.short_id),
+        hotspot_key=HotspotKey(paths.identity),
+        credentials=credentials,
+        journal=journal,
+        client=client,
+        claiming=Claiming(client, about),
+        heartbeat=heartbeat,
+        configuration=configuration,
+        hardware=about,
+        inbox=Inbox(),
+        panel=panel,
+        queue_start_note=partial(
+            note,
+            intake,
+            time,
+            "started",
+            f"{about.boot_id}:{journal.record.boot_counter}",
+            {"model": about.info.model},
+        ),
+        fault=fault,
+    )
+    stages = {state: partial(stage, device) for state, stage in STAGES.items()}
+    conductor = Conductor(lifecycle, stages, journal, time.now)
+    host = HostTelemetry(paths.data)
+    board = StatusBoard(device, conductor, store, drain, host, intakes, spool, tail)
+    condition.attach(device, board, conductor, drain)
+    watch = LinkWatch(network, conductor, online)
+    watch.when_up(drain.kick)
+    watch.when_up(heartbeat.kick)
+    configuration.observe(_set_log_level)
+    claimed = _follow_claim(conductor, credentials)
+    conductor.observe(panel.follow)
+    conductor.observe(board.follow)
+    front = Front(device, conductor, board, drain)
+    services: list[tuple[str, Service]] = [
+        ("conductor", conductor.run),
+        ("link", watch.run),
+        ("heartbeat", partial(_after, claimed, heartbeat.run)),
+        ("drain", partial(_after, claimed, drain.run)),
+        ("status", board.run),
+        ("panel", panel.run),
+        ("spool", spool.run),
+        ("button", partial(_button, hardware.button(), conductor, panel)),
+        ("clock floor", partial(_keep_time, paths, time)),
+    ]
+    return Station(
+        paths=paths,
+        device=device,
+        conductor=conductor,
+        board=board,
+        intake=intake,
+        front=front,
+        services=services,
+    )
+
+
+def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
+    """The key, or a throw-away one with the fault that a technician must see."""
+    try:
+        return load_or_create(paths.identity), None
+    except KeyDamaged as error:
+        return ephemeral(), Fault("HW-004", str(error))
+    except OSError as error:
+        return ephemeral(), Fault("HW-004", f"{paths.identity} cannot be used: {error.strerror}.")
+
+
+def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:
+    intakes.took(accepted)
+    if not accepted.duplicate and not accepted.event_type.startswith("station_"):
+        application.detected()
+
+
+def _set_log_level(config: DeviceConfig) -> None:
+    level = "DEBUG" if config.device.debug_mode else config.monitoring.log_level
+    logging.getLogger("appliance").setLevel("WARNING" if level == "WARN" else level)
+
+
+def _follow_claim(conductor: Conductor, credentials: CredentialsFile) -> asyncio.Event:
+    """Set from the moment at which this station belongs to someone."""
+    claimed = asyncio.Event()
+
+    def look(_step: Transition | None) -> None:
+        if credentials.current is not None:
+            claimed.set()
+
+    look(None)
+    conductor.observe(look)
+    return claimed
+
+
+async def _after(event: asyncio.Event, service: Service) -> None:
+    await event.wait()
+    await service()
+
+
+async def _button(button: Button, conductor: Conductor, panel: Panel) -> None:
+    async for press in button.presses():
+        if press is Press.LONG:
+            conductor.request(Trigger.RESET_REQUESTED)
+        else:
+            panel.locate()
+
+
+async def _keep_time(paths: Paths, time: CloudTime) -> None:
+    while True:
+        await asyncio.sleep(KEEP_TIME_S)
+        await asyncio.to_thread(keep_time, paths.clock_floor, time.system)

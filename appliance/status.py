@@ -1,0 +1,297 @@
+"""The one picture of the station: pages, command line and heartbeat are all drawn from it.
+
+What changes slowly (depth of the buffer, facts about the host) is gathered by `run`; the rest is read when
+a snapshot is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from appliance import __version__, sentences
+from appliance.conductor import Conductor
+from appliance.device import Device
+from appliance.intakes import IntakeLog, IntakeStats
+from appliance.logs import Tail
+from appliance.network.latest import Latest
+from appliance.network.port import Link
+from appliance.network.verdict import VERDICTS
+from appliance.sources.spool import Spool
+from appliance.telemetry.host import HostFacts, HostTelemetry
+from appliance.uplink.time import CloudTime
+from buffer.breaker import BreakerSnapshot, BreakerState
+from buffer.drain import Drain
+from buffer.listing import Depth
+from buffer.store import Store
+from portal import view
+from portal.view import Notice, Sentence, Snapshot
+from statemachine.lifecycle import State, Transition
+from statemachine.phase import Tone, view_of
+from statemachine.record import CONNECTED
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 2.0
+SHOWN_SKEW_S = 2.0
+DISK_LOW = 0.05
+
+_TONES = {
+    Tone.STOPPED: "failed",
+    Tone.WORKING: "working",
+    Tone.RUNNING: "running",
+    Tone.WAITING: "waiting",
+    Tone.UNKNOWN: "unknown",
+}
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the last look at buffer and host gave."""
+
+    depth: Depth
+    host: HostFacts
+    intake: IntakeStats
+
+
+class StatusBoard:
+    """Makes snapshots and tells who listens that there is a new one."""
+
+    def __init__(
+        self,
+        device: Device,
+        conductor: Conductor,
+        store: Store,
+        drain: Drain,
+        host: HostTelemetry,
+        intakes: IntakeLog,
+        spool: Spool,
+        tail: Tail,
+    ) -> None:
+        self._device = device
+        self._conductor = conductor
+        self._store = store
+        self._drain = drain
+        self._host = host
+        self._intakes = intakes
+        self._spool = spool
+        self._tail = tail
+        self._news = Latest(0)
+        self.gathered: Gathered | None = None
+
+    # --- following ---------------------------------------------------------------------------------------
+
+    async def gather(self) -> Gathered:
+        """Looks at the buffer and the host now."""
+        intake = await asyncio.to_thread(self._intakes.stats, self._spool.folder, self._spool.trouble)
+        self.gathered = Gathered(await self._store.depth(), await self._host.facts(), intake)
+        self._device.panel.degraded(self._degraded())
+        return self.gathered
+
+    async def run(self) -> None:
+        """Looks again and again until cancelled."""
+        while True:
+            await self.gather()
+            self.announce()
+            await asyncio.sleep(REFRESH_S)
+
+    def announce(self) -> None:
+        """Wakes everyone in `changes`."""
+        self._news.set(self._news.get() + 1)
+
+    def follow(self, _step: Transition) -> None:
+        """Observer of the conductor."""
+        self.announce()
+
+    async def changes(self) -> AsyncIterator[Snapshot]:
+        """A snapshot at every change; in between nothing is sent."""
+        last: Snapshot | None = None
+        async for _ in self._news.changes():
+            current = self.snapshot()
+            if current != last:
+                last = current
+                yield current
+
+    # --- the picture --------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The picture now."""
+        device, state = self._device, self._conductor.state
+        seen = view_of(state)
+        return Snapshot(
+            state=state.value,
+            phase=seen.phase.value,
+            progress=seen.progress,
+            tone=_TONES[seen.tone],
+            step=sentences.step(state, claimed=device.claimed),
+            station_name=device.name,
+            short_id=device.key.short_id,
+            claimed=device.claimed,
+            hotspot=device.network.hotspot() is not None,
+            network=_network(device.network.link()),
+            attempt=self._attempt(),
+            card=None if device.claimed or device.fault else self._card(),
+            backlog=self._backlog(),
+            breaker=_breaker(self._drain.progress().breaker),
+            uploads=self._uploads(),
+            clock=_clock(device.time),
+            led=self._led(),
+            recording=self._recording(),
+            host=self._host_facts(),
+            warnings=tuple(self._warnings()),
+            log=tuple(self._tail.lines),
+            version=__version__,
+        )
+
+    def _attempt(self) -> view.Attempt | None:
+        kept = self._device.journal.record.network_attempt
+        if kept is None or kept.result is None:
+            return None
+        when = datetime.fromtimestamp(kept.at, UTC)
+        if kept.result == CONNECTED:
+            return view.Attempt(kept.ssid, True, "", view.NOTHING, view.NOTHING, when)
+        verdict = VERDICTS[kept.result]
+        fields = {"ssid": shown_ssid(kept.ssid)}
+        return view.Attempt(
+            kept.ssid, False, verdict.code, Sentence(verdict.sentence, fields), Sentence(verdict.action), when
+        )
+
+    def _card(self) -> view.ClaimCard:
+        card, url = self._device.card.current(), self._device.client.url
+        return view.ClaimCard(card.short_id, card.pin, card.link(url), f"{url}/claim")
+
+    def _backlog(self) -> view.Backlog:
+        if self.gathered is None:
+            return view.Backlog()
+        depth = self.gathered.depth
+        waiting = tuple(
+            view.Waiting(
+                priority.name.lower(),
+                level.count,
+                level.bytes,
+                None if level.oldest_age is None else round(level.oldest_age),
+            )
+            for priority, level in sorted(depth.levels.items())
+        )
+        return view.Backlog(waiting, depth.dead)
+
+    def _uploads(self) -> view.Uploads:
+        if self.gathered is None:
+            return view.Uploads()
+        return view.Uploads(self.gathered.depth.delivered, self.gathered.depth.last_delivered_at)
+
+    def _led(self) -> view.Led:
+        pattern = self._device.panel.pattern
+        return view.Led(pattern.name, pattern.colour.value, pattern.shape.value, Sentence(pattern.spoken))
+
+    def _recording(self) -> view.Recording:
+        if self.gathered is None:
+            return view.Recording()
+        stats = self.gathered.intake
+        return view.Recording(None if stats.last is None else True, stats.last, stats.accepted)
+
+    def _host_facts(self) -> view.Host:
+        if self.gathered is None:
+            return view.Host()
+        facts = self.gathered.host
+        return view.Host(
+            disk_free=facts.disk.free,
+            disk_total=facts.disk.total,
+            memory_used=facts.memory.used,
+            memory_total=facts.memory.total,
+            cpu_percent=facts.cpu_percent,
+            temperature=facts.cpu.temperature,
+            uptime=round(facts.uptime),
+        )
+
+    # --- what a person should know ------------------------------------------------------------------------
+
+    def _degraded(self) -> bool:
+        return self._drain.progress().breaker.state is not BreakerState.CLOSED or self._disk_low()
+
+    def _disk_low(self) -> bool:
+        if self.gathered is None:
+            return False
+        disk = self.gathered.host.disk
+        return bool(disk.total and disk.free is not None and disk.free < disk.total * DISK_LOW)
+
+    def _warnings(self) -> list[Notice]:
+        device, notices = self._device, list[Notice]()
+        error = device.journal.record.last_error
+        if device.fault is not None:
+            notices.append(Notice(device.fault.code, _reason(device.fault.text)))
+        elif (
+            error := device.journal.record.last_error
+        ) is not None and self._conductor.state is not State.OPERATIONAL:
+            action = Sentence(sentences.LAST_ERROR_ACTION)
+            notices.append(Notice(error.code, _reason(error.text), action))
+        if device.heartbeat.last_failure and device.claimed:
+            fields = {"reason": device.heartbeat.last_failure}
+            notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, fields)))
+        notices += self._clock_notices() + self._storage_notices()
+        if device.configuration.error:
+            fields = {"reason": device.configuration.error}
+            action = Sentence(sentences.CONFIG_ACTION)
+            notices.append(Notice("REG-007", Sentence(sentences.CONFIG_REFUSED, fields), action))
+        return notices
+
+    def _clock_notices(self) -> list[Notice]:
+        skew = self._device.time.skew()
+        if skew is None or abs(skew) < SHOWN_SKEW_S:
+            return []
+        sentence = Sentence(sentences.CLOCK_WRONG, {"seconds": f"{skew:+.0f}"})
+        return [Notice("TIME-001", sentence, Sentence(sentences.CLOCK_ACTION))]
+
+    def _storage_notices(self) -> list[Notice]:
+        notices = []
+        if self._disk_low():
+            notices.append(Notice("BUF-003", Sentence(sentences.DISK_LOW), Sentence(sentences.DISK_ACTION)))
+        if self.gathered is not None and self.gathered.depth.dead:
+            sentence = Sentence(sentences.DEAD, {"count": str(self.gathered.depth.dead)})
+            notices.append(Notice("BUF-020", sentence, Sentence(sentences.DEAD_ACTION)))
+        if self.gathered is not None and self.gathered.intake.rejected:
+            sentence = Sentence(sentences.REJECTED, {"count": str(self.gathered.intake.rejected)})
+            notices.append(Notice("SRC-001", sentence, Sentence(sentences.REJECTED_ACTION)))
+        return notices
+
+
+def shown_ssid(ssid: bytes) -> str:
+    """A network's name for the eye."""
+    return ssid.decode("utf-8", "backslashreplace")
+
+
+def _reason(text: str) -> Sentence:
+    return Sentence(sentences.LAST_ERROR, {"reason": text})
+
+
+def _network(link: Link) -> view.NetworkInfo:
+    return view.NetworkInfo(
+        ssid_display=shown_ssid(link.ssid) if link.ssid else "",
+        connected=link.kind != "none",
+        online=link.online,
+        kind=link.kind,
+        signal=link.signal,
+        address=link.address or "",
+    )
+
+
+def _breaker(breaker: BreakerSnapshot) -> view.Breaker:
+    calm = breaker.state is BreakerState.CLOSED and not breaker.failures_in_row and not breaker.held
+    return view.Breaker(
+        state=breaker.state.value.replace("-", "_"),
+        reason=_reason(breaker.last_reason) if breaker.last_reason and not calm else view.NOTHING,
+        retry_in=None if calm else round(breaker.retry_in),
+    )
+
+
+def _clock(time: CloudTime) -> view.Clock:
+    skew = time.skew()
+    return view.Clock(
+        time=time.moment().replace(microsecond=0),
+        synchronized=time.system.quality().synchronized,
+        source=time.source(),
+        offset_ms=None if skew is None else round(skew * 1000),
+    )

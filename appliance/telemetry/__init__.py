@@ -1,0 +1,1 @@
+"""Facts about the computer and about the program, for pages and heartbeats."""

@@ -1,0 +1,1 @@
+"""Everything the station says to the cloud."""

@@ -1,0 +1,100 @@
+"""The claim as the station speaks it: ask, wait for a person, prove the key, take the credentials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from appliance.identity.card import Card
+from appliance.uplink.client import CloudClient, Refused, Reply
+from protocol import errors
+from protocol.messages import (
+    ClaimComplete,
+    ClaimPending,
+    ClaimRequest,
+    ConfirmRequest,
+    DeviceInfo,
+    HardwareFingerprint,
+    NetworkInfo,
+    ValidateAnswer,
+    ValidateRequest,
+)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the station tells of itself. None of it is a secret or a proof."""
+
+    hardware_id: str
+    fingerprint: HardwareFingerprint
+    info: DeviceInfo
+    boot_id: str
+
+
+class Claiming:
+    """The three messages of a claim. Every method raises `Unreachable` or `Refused`."""
+
+    def __init__(self, client: CloudClient, hardware: Hardware) -> None:
+        self._client = client
+        self._hardware = hardware
+
+    async def with_token(self, token: str, network: NetworkInfo) -> ClaimComplete:
+        """A person has given this station a token: one message does it all."""
+        reply = await self._post("claim", self._request(network, claim_token=token))
+        return reply.read(ClaimComplete)
+
+    async def with_card(self, card: Card, network: NetworkInfo) -> ClaimPending | ClaimComplete:
+        """The station shows its card; the cloud keeps the codes until a person comes.
+
+        Complete at once when the cloud knows this key already: the earlier answer was lost.
+        """
+        request = self._request(
+            network, registration_type="device_code", pin=card.pin, link_secret=card.link_secret
+        )
+        reply = await self._post("claim", request)
+        if reply.status == 202:
+            return reply.read(ClaimPending)
+        return reply.read(ClaimComplete)
+
+    async def person_came(self, claim_id: str) -> ValidateAnswer | None:
+        """The challenge, once a person has come; None while nobody has."""
+        reply = await self._post("register/validate", ValidateRequest(claim_id=claim_id))
+        return None if reply.status == 202 else reply.read(ValidateAnswer)
+
+    async def prove(self, answer: ValidateAnswer) -> ClaimComplete:
+        """Sends the challenge back, signed like every request, with the certificate request."""
+        challenge = answer.challenge
+        request = ConfirmRequest(
+            claim_id=answer.claim_id,
+            challenge_id=challenge.id,
+            nonce=challenge.nonce,
+            csr=self._client.key.csr(),
+        )
+        return (await self._post("register/confirm", request)).read(ClaimComplete)
+
+    def _request(self, network: NetworkInfo, **codes: str) -> ClaimRequest:
+        wish = {
+            "hardware_id": self._hardware.hardware_id,
+            "hardware_fingerprint": self._hardware.fingerprint,
+            "device_info": self._hardware.info,
+            "boot_id": self._hardware.boot_id,
+            "csr": self._client.key.csr(),
+            "clock": self._client.time.report(),
+            "network_info": network,
+            **codes,
+        }
+        return ClaimRequest(**wish)  # type: ignore[arg-type]
+
+    async def _post(self, action: str, message: msgspec.Struct) -> Reply:
+        return await self._client.send("POST", f"/v1/devices/{action}", msgspec.json.encode(message))
+
+
+def needs_new_pin(refusal: Refused) -> bool:
+    """Somebody guessed too often: the old PIN is burnt."""
+    return refusal.reason == errors.TOO_MANY_ATTEMPTS
+
+
+def claim_is_over(refusal: Refused) -> bool:
+    """The claim ran out or was denied; a new one may begin."""
+    return refusal.status in (403, 404, 410)

@@ -1,0 +1,214 @@
+"""Signed HTTP requests to the cloud, and what went wrong when there is no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from appliance.identity.keys import DeviceKey
+from appliance.identity.nonces import Nonces
+from appliance.uplink.time import CloudTime
+from protocol import errors
+from protocol.errors import Problem
+from protocol.signature import Request, sign
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+MAX_ANSWER = 1 << 20
+
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """No answer from the cloud. `fault` is dns, connect, tls or timeout; the text is for a person."""
+
+    def __init__(self, fault: str, detail: str) -> None:
+        super().__init__(detail)
+        self.fault = fault
+
+
+class Refused(Exception):
+    """The cloud answered with a problem. `retry_after` is in seconds."""
+
+    def __init__(self, problem: Problem, retry_after: float | None) -> None:
+        super().__init__(
+            f"{problem.status} {problem.code or ''} {problem.detail or problem.title}".replace("  ", " ")
+        )
+        self.problem = problem
+        self.status = problem.status
+        self.code = problem.code
+        self.reason = problem.reason
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer below 400. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def read(self, kind: type[T]) -> T:
+        """The body as a message. Raises `Refused` (502) when the cloud's answer cannot be understood."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.MsgspecError as error:
+            problem = Problem(title="Answer not understood", status=502, detail=str(error))
+            raise Refused(problem, None) from None
+
+
+class CloudClient:
+    """One client for the life of the process. Every request is signed by the device key."""
+
+    def __init__(
+        self,
+        url: str,
+        key: DeviceKey,
+        nonces: Nonces,
+        time: CloudTime,
+        connector: Callable[[], aiohttp.BaseConnector],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.key = key
+        self.time = time
+        self._nonces = nonces
+        self._connector = connector
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> Reply:
+        """One signed request, repeated once when the cloud corrects our clock or our boot counter.
+
+        `path` is absolute and may have a query. Raises `Unreachable` or `Refused`.
+        """
+        extra = {name.lower(): value for name, value in (headers or {}).items()}
+        if body:
+            extra["content-type"] = content_type
+        try:
+            return await self._once(method, path, body, extra, timeout)
+        except Refused as refusal:
+            if not self._learned(refusal.problem):
+                raise
+            log.info("repeating %s %s after a correction: %s", method, path, refusal.reason)
+            return await self._once(method, path, body, extra, timeout)
+
+    def _learned(self, problem: Problem) -> bool:
+        if problem.reason == errors.CLOCK_SKEW:
+            return True
+        if problem.reason == errors.REPLAYED_NONCE and problem.min_boot_ctr is not None:
+            return self._nonces.raise_to(problem.min_boot_ctr)
+        return False
+
+    async def _once(
+        self, method: str, path: str, body: bytes, extra: dict[str, str], timeout: aiohttp.ClientTimeout
+    ) -> Reply:
+        url = URL(self.url + path, encoded=True)
+        request = Request(method, url.authority, url.raw_path_qs, extra, body)
+        headers = extra | sign(
+            request, self.key.private, self.key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
+        )
+        sent = self.time.system.monotonic()
+        try:
+            async with self._open().request(
+                method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                answer = await response.content.read(MAX_ANSWER)
+                reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(error) from error
+        return self._judge(reply, sent)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=self._connector(), headers={"User-Agent": "meteor-appliance"}, auto_decompress=True
+            )
+        return self._session
+
+    def _judge(self, reply: Reply, sent: float) -> Reply:
+        received = self.time.system.monotonic()
+        server_time = _peek(reply.body, "server_time")
+        if server_time:
+            self.time.teach(server_time, sent, received)
+        if reply.status < 400:
+            return reply
+        raise Refused(_problem(reply), _retry_after(reply.headers))
+
+
+class _Peek(msgspec.Struct):
+    server_time: str = ""
+
+
+def _peek(body: bytes, field: str) -> str:
+    try:
+        return str(getattr(msgspec.json.decode(body, type=_Peek), field))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+
+
+def _problem(reply: Reply) -> Problem:
+    try:
+        problem = msgspec.json.decode(reply.body, type=Problem)
+    except msgspec.MsgspecError:
+        return Problem(title=f"HTTP {reply.status}", status=reply.status)
+    return msgspec.structs.replace(problem, status=reply.status)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdigit() else None
+
+
+def unreachable(error: Exception) -> Unreachable:
+    """Names the fault behind an exception of the HTTP client."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case TimeoutError():
+                return Unreachable("timeout", "The cloud did not answer in time.")
+            case ssl.SSLError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+                return Unreachable("tls", f"The secure connection failed: {cause}")
+            case socket.gaierror():
+                return Unreachable("dns", "The cloud's name could not be found.")
+        cause = cause.__cause__ or getattr(cause, "os_error", None)
+    return Unreachable("connect", f"The cloud cannot be reached: {error or type(error).__name__}")
+
+
+def trust(ca_certificate: str | None, url: str) -> ssl.SSLContext | None:
+    """The TLS context for a cloud with its own CA; None for plain http and for public CAs."""
+    if ca_certificate is None or urlsplit(url).scheme != "https":
+        return None
+    return ssl.create_default_context(cafile=ca_certificate)
+
+
+async def pause(seconds: float) -> None:
+    """A named sleep, so that stages read as sentences."""
+    await asyncio.sleep(seconds)

@@ -1,0 +1,118 @@
+"""The heartbeat loop: tells the cloud how the station is, and takes what the cloud has for it.
+
+It never waits for the buffer, and heartbeats are never buffered: an old one is worth nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from appliance.identity.credentials import Credentials
+from appliance.uplink.client import CloudClient, Refused, Unreachable
+from protocol.messages import CommandAck, ConfigUpdates, HeartbeatAnswer, HeartbeatRequest
+
+log = logging.getLogger(__name__)
+
+FASTEST_S = 1.0
+SLOWEST_S = 3600.0
+RETRY_S = 15.0
+
+
+class Owner(Protocol):
+    """What the heartbeat needs of the device."""
+
+    def credentials(self) -> Credentials | None:
+        """None while the station is unclaimed."""
+
+    async def describe(self) -> HeartbeatRequest:
+        """The station's condition now."""
+
+    def renamed(self, name: str) -> None:
+        """The owner gave the station another name."""
+
+    def configured(self, update: ConfigUpdates) -> None:
+        """A newer configuration is there."""
+
+    def advised(self, answer: HeartbeatAnswer) -> None:
+        """Warnings and recommendations to show."""
+
+
+class Heartbeat:
+    """One loop, one request at a time, paced by the cloud."""
+
+    def __init__(
+        self, client: CloudClient, owner: Owner, wait_online: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._client = client
+        self._owner = owner
+        self._wait_online = wait_online
+        self._kicked = asyncio.Event()
+        self._pending: list[CommandAck] = []
+        self.last_answer: str | None = None
+        self.last_failure: str | None = None
+
+    def kick(self) -> None:
+        """Beat now: something changed that the owner is waiting to see."""
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Beats until cancelled, whenever the station is claimed and online."""
+        while True:
+            await self._wait_online()
+            pause = await self._beat_safely()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._kicked.wait(), pause)
+            self._kicked.clear()
+
+    async def _beat_safely(self) -> float:
+        try:
+            pause = await self.beat()
+        except Unreachable as error:
+            self._say(str(error))
+            return RETRY_S
+        except Refused as refusal:
+            self._say(f"refused: {refusal}")
+            return max(RETRY_S, refusal.retry_after or 0.0)
+        self._say(None)
+        return pause
+
+    def _say(self, failure: str | None) -> None:
+        """A fault is logged once per episode, not once per beat."""
+        if failure != self.last_failure:
+            log.warning("heartbeat: %s", failure) if failure else log.info("heartbeat: answered again")
+        self.last_failure = failure
+
+    async def beat(self) -> float:
+        """One heartbeat; returns the seconds until the next. Raises `Unreachable` or `Refused`."""
+        credentials = self._owner.credentials()
+        if credentials is None:
+            return RETRY_S
+        acks, self._pending = self._pending, []
+        request = msgspec.structs.replace(await self._owner.describe(), command_acks=acks)
+        try:
+            reply = await self._client.send(
+                "POST", f"/v1/devices/{credentials.device_id}/heartbeat", msgspec.json.encode(request)
+            )
+        except (Unreachable, Refused):
+            self._pending = acks + self._pending
+            raise
+        answer = reply.read(HeartbeatAnswer)
+        self._take(answer)
+        return min(max(float(answer.next_heartbeat_in), FASTEST_S), SLOWEST_S)
+
+    def _take(self, answer: HeartbeatAnswer) -> None:
+        self.last_answer = answer.server_time
+        if answer.device_name:
+            self._owner.renamed(answer.device_name)
+        if answer.config_updates is not None:
+            self._owner.configured(answer.config_updates)
+        for command in answer.commands:
+            log.warning("command %s (%s) is not supported by this version", command.id, command.type)
+            self._pending.append(CommandAck(id=command.id, state="REJECTED", detail="unsupported"))
+        self._owner.advised(answer)

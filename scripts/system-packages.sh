@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs the Debian packages that a target needs, or says exactly which are missing and how to get them.
+# Usage: system-packages.sh run|test
+set -eu
+
+missing=""
+need() { # need PACKAGE TEST...: remembers PACKAGE when TEST fails
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+has_postgres() { ls /usr/lib/postgresql/*/bin/initdb; }
+
+need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
+if [ "${1:-run}" = test ]; then
+    need chromium test -x /usr/bin/chromium
+    need chromium-driver test -x /usr/bin/chromedriver
+    need postgresql has_postgres
+    need openssl command -v openssl
+    need curl command -v curl
+fi
+[ -z "$missing" ] && exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+    sudo=""
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo="sudo"
+else
+    echo "These Debian packages are missing:$missing" >&2
+    echo "Install them with:  sudo $install" >&2
+    exit 1
+fi
+echo "Installing Debian packages:$missing"
+$sudo apt-get update -q >/dev/null
+# A database server that starts by itself is not wanted: the tests start their own, in a folder of theirs.
+$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $install >/dev/null
