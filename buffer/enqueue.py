@@ -1,0 +1,129 @@
+# ruff: noqa: S608 - only constants of this room are joined into SQL, values are always bound
+"""Putting a draft into the queue: known already, room made, row written; runs on the writer thread."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from itertools import islice
+
+from buffer.capacity import shortage, victims
+from buffer.clock import Stamp
+from buffer.errors import BufferFull
+from buffer.message import Draft, Priority, Receipt, id_range
+from buffer.record import COLUMNS, from_draft, new_uuid, uuid_text
+from buffer.removal import remove_undelivered
+from buffer.state import State
+
+_LOG = logging.getLogger(__name__)
+_INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
+_TRIM_EVERY = 256
+
+
+def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> Receipt:
+    """Write the draft unless it is known; durable once the surrounding transaction is.
+
+    Raises BufferFull when nothing less urgent may give way; nothing is evicted then.
+    """
+    known = _known(connection, draft)
+    if known:
+        return known
+    _make_room(connection, state, draft, now)
+    row_id = state.next_id(draft.priority)
+    uuid = new_uuid(now.wall_ms, state.entropy)
+    record = from_draft(draft, row_id, uuid, now, state.powered_on_ms(now))
+    connection.execute(_INSERT, record)
+    _write_media(connection, draft, row_id)
+    _remember(connection, state, draft, row_id, uuid)
+    state.tally.usage.add(draft.priority, len(draft.payload))
+    state.note_uptime(connection, now)
+    state.arrived(draft.priority)
+    return Receipt(row_id, uuid_text(uuid), duplicate=False)
+
+
+def evict_some(connection: sqlite3.Connection, state: State, now: Stamp) -> bool:
+    """Give up a batch of the least urgent messages, because the disk is full; whether there were any."""
+    with closing(_giving_way(connection, state, Priority.CRITICAL)) as rows:
+        ids = [row_id for row_id, _ in islice(rows, state.limits.eviction_batch)]
+    if ids:
+        _evict(connection, state, ids, now)
+    return bool(ids)
+
+
+def _known(connection: sqlite3.Connection, draft: Draft) -> Receipt | None:
+    if draft.idempotency_key is None:
+        return None
+    row = connection.execute(
+        "SELECT id, uuid FROM seen WHERE key = ? AND revision = ?", (draft.idempotency_key, draft.revision)
+    ).fetchone()
+    return Receipt(row[0], uuid_text(row[1]), duplicate=True) if row else None
+
+
+def _remember(connection: sqlite3.Connection, state: State, draft: Draft, row_id: int, uuid: bytes) -> None:
+    if draft.idempotency_key is None:
+        return
+    number = connection.execute(
+        "INSERT INTO seen (key, revision, id, uuid) VALUES (?, ?, ?, ?)",
+        (draft.idempotency_key, draft.revision, row_id, uuid),
+    ).lastrowid
+    if number and number % _TRIM_EVERY == 0:
+        # Twice as many as came in since the last time, and never one whose message still waits.
+        connection.execute(
+            "DELETE FROM seen WHERE n IN (SELECT n FROM seen WHERE n <= ? ORDER BY n LIMIT ?)"
+            " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = seen.id)",
+            (number - state.limits.seen_count, 2 * _TRIM_EVERY),
+        )
+
+
+def _write_media(connection: sqlite3.Connection, draft: Draft, row_id: int) -> None:
+    if draft.media:
+        connection.executemany(
+            "INSERT INTO message_media (message_id, position, sha256, size, mime, name, role)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (row_id, position, ref.sha256, ref.size, ref.mime, ref.name, ref.role)
+                for position, ref in enumerate(draft.media)
+            ],
+        )
+
+
+def _make_room(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> None:
+    missing = shortage(state.tally.usage, draft.priority, len(draft.payload), state.limits)
+    if not missing:
+        return
+    chosen: list[int] = []
+    freed = 0
+    with closing(_giving_way(connection, state, draft.priority)) as candidates:
+        for row_id, size in candidates:
+            # More than needed at once: the next put should not evict again, and whole pages come free.
+            plenty = len(chosen) >= state.limits.eviction_batch or freed * 64 >= state.limits.max_bytes
+            if plenty and not missing:
+                break
+            chosen.append(row_id)
+            freed += size
+            missing = missing.less(size)
+    if missing:
+        raise BufferFull(f"The buffer has no room for a message of priority {draft.priority.name}.")
+    _evict(connection, state, chosen, now)
+
+
+def _giving_way(
+    connection: sqlite3.Connection, state: State, priority: Priority
+) -> Generator[tuple[int, int], None, None]:
+    """Ids and payload sizes of what may be given up for this priority, in order."""
+    query = "SELECT id, length(payload) FROM messages WHERE id >= ? AND id < ? ORDER BY id"
+    for victim in victims(priority, state.limits):
+        with closing(connection.execute(query, id_range(victim))) as rows:
+            for row_id, size in rows:
+                if not state.leased(row_id):  # somebody is sending it just now
+                    yield row_id, size
+
+
+def _evict(connection: sqlite3.Connection, state: State, ids: list[int], now: Stamp) -> None:
+    removed = remove_undelivered(connection, state, ids, "evicted", now)
+    state.tally.evicted += len(removed)
+    warn = partial(_LOG.warning, "the buffer is full: %d of the oldest, least urgent messages were given up")
+    state.then(partial(warn, len(removed)))

@@ -1,0 +1,115 @@
+# ruff: noqa: S608 - only constants of this room are joined into SQL, values are always bound
+"""Handing out the most urgent messages; reads only, runs on the writer thread between transactions.
+
+A lease lives in memory: a crash ends all of them, so a message may be sent twice but never forgotten, and
+the receiver tells duplicates by the message's uuid.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from buffer.clock import Stamp
+from buffer.errors import MessageDamaged
+from buffer.message import MediaRef, Message, Priority, id_range
+from buffer.record import COLUMNS, Record, from_row, to_message
+from buffer.state import LONGEST_DELAY_MS, State
+
+_MAX_ASIDE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller can take; `kinds` None means all; `max_bytes` is exceeded only by a first message."""
+
+    limit: int
+    max_bytes: int
+    kinds: frozenset[str] | None
+    priorities: tuple[Priority, ...]
+    lease_ms: int
+
+
+@dataclass(slots=True)
+class Leased:
+    """What was found: messages handed out, and ids to remove because they expired or are damaged."""
+
+    messages: list[Message] = field(default_factory=list)
+    expired: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    size: int = 0
+
+
+def lease(connection: sqlite3.Connection, state: State, wanted: Wanted, now: Stamp) -> Leased:
+    """Lease messages, most urgent first and in order of arrival inside a priority."""
+    now_ms = state.powered_on_ms(now)
+    state.drop_old_leases(now_ms)
+    found = Leased()
+    for priority in sorted(wanted.priorities):
+        if not _fill(connection, state, wanted, priority, now_ms, found):
+            break
+    state.take([message.id for message in found.messages], now_ms + wanted.lease_ms)
+    return found
+
+
+def _fill(
+    connection: sqlite3.Connection,
+    state: State,
+    wanted: Wanted,
+    priority: Priority,
+    now_ms: int,
+    found: Leased,
+) -> bool:
+    """Add what this priority has; false when nothing more may be added."""
+    with closing(_due(connection, priority, now_ms)) as records:
+        for record in records:
+            if state.leased(record.id) or (wanted.kinds is not None and record.kind not in wanted.kinds):
+                continue
+            if len(found.messages) >= wanted.limit or len(found.expired) + len(found.damaged) >= _MAX_ASIDE:
+                return False
+            if found.messages and found.size + len(record.payload) > wanted.max_bytes:
+                return False
+            _add(connection, state, record, now_ms, found)
+    return True
+
+
+def _add(connection: sqlite3.Connection, state: State, record: Record, now_ms: int, found: Leased) -> None:
+    if record.expires_ms is not None and record.expires_ms <= now_ms:
+        found.expired.append(record.id)
+        return
+    try:
+        message = to_message(record, _media_of(connection, record), state.timeline)
+    except MessageDamaged:
+        found.damaged.append(record.id)
+        return
+    found.messages.append(message)
+    found.size += len(record.payload)
+
+
+def _due(connection: sqlite3.Connection, priority: Priority, now_ms: int) -> Generator[Record, None, None]:
+    # A delay longer than anybody asks for was written before the time line was set back by a power cut.
+    query = (
+        f"SELECT {COLUMNS} FROM messages WHERE id >= ? AND id < ? AND"
+        " (not_before_ms IS NULL OR not_before_ms <= ? OR not_before_ms > ?) ORDER BY id"
+    )
+    with closing(connection.execute(query, (*id_range(priority), now_ms, now_ms + LONGEST_DELAY_MS))) as rows:
+        for row in rows:
+            yield from_row(row)
+
+
+def _media_of(connection: sqlite3.Connection, record: Record) -> Sequence[MediaRef]:
+    if not record.media:
+        return ()
+    rows = connection.execute(
+        "SELECT sha256, size, mime, name, role FROM message_media WHERE message_id = ? ORDER BY position",
+        (record.id,),
+    )
+    return [MediaRef(*row) for row in rows]
+
+
+def media_in_use(connection: sqlite3.Connection, hashes: Collection[str]) -> set[str]:
+    """Those of these hashes that a waiting or dead message refers to."""
+    query = "SELECT EXISTS (SELECT 1 FROM message_media WHERE sha256 = ?)"
+    return {sha for sha in hashes if connection.execute(query, (sha,)).fetchone()[0]}

@@ -1,0 +1,170 @@
+"""The file work of the media store: temporary file, fsync, rename, folder fsync; blocking, for a thread.
+
+A file `sha256` lives at `root/ab/sha256` with `ab` its first two digits; `root/incoming` holds what is not
+complete yet and may be emptied at any start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from buffer.errors import MediaMissing, from_os
+
+_NAME = re.compile(r"[0-9a-f]{64}")
+_INCOMING = "incoming"
+_WHAT = "the media file"
+
+
+class Incoming:
+    """A file that is being written, with its hash so far."""
+
+    def __init__(self, root: Path) -> None:
+        """Begin a temporary file below `root`. Raises DiskFull, StorageFailed."""
+        self.size = 0
+        self._hash = hashlib.sha256()
+        with _translated():
+            self.path = _temporary(root)
+            self._file = self.path.open("xb")
+
+    def write(self, chunk: bytes) -> None:
+        """Append. Raises DiskFull, StorageFailed."""
+        with _translated():
+            self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    def finish(self) -> str:
+        """Put everything on the disk; the hash. Raises DiskFull, StorageFailed."""
+        with _translated():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        """Leave nothing behind; also after the file has been kept, when there is nothing to do."""
+        with suppress(OSError):  # a full disk fails the flush inside close; the file goes all the same
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def is_hash(name: str) -> bool:
+    """Whether this is a SHA-256 in lower-case hex, so that it can never lead out of the folder."""
+    return _NAME.fullmatch(name) is not None
+
+
+def place(root: Path, sha256: str) -> Path:
+    """Where this file lives."""
+    return root / sha256[:2] / sha256
+
+
+def take_in(root: Path, source: Path, *, link: bool) -> tuple[Path, str, int]:
+    """A temporary file with the bytes of `source`, on the disk; its path, hash and size.
+
+    With `link` it is another name of the same file, where the file system allows that.
+    """
+    with _translated():
+        temporary = _temporary(root)
+        try:
+            _link_or_copy(source, temporary, link=link)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+                return temporary, hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def settle(temporary: Path, final: Path) -> None:
+    """Give a complete temporary file its place; a file there has the same bytes, or damaged ones."""
+    with _translated():
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary.rename(final)
+        finally:
+            # rename(2) leaves both names when they are the same file already.
+            temporary.unlink(missing_ok=True)
+        _sync_folder(final.parent)
+        _sync_folder(final.parent.parent)
+
+
+def remove(paths: Iterable[Path]) -> int:
+    """Delete these; how many were there. A folder that is not writable raises StorageFailed."""
+    count = 0
+    for path in paths:
+        with _translated(), suppress(FileNotFoundError):
+            path.unlink()
+            count += 1
+    return count
+
+
+def present(root: Path) -> dict[str, Path]:
+    """Every file by its name; what was left incomplete is deleted."""
+    with _translated():
+        remove((root / _INCOMING).glob("*"))
+        return {path.name: path for path in root.glob("??/*") if is_hash(path.name)}
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open for reading."""
+    with _translated():
+        return path.open("rb")
+
+
+def size_of(path: Path) -> int:
+    """Length in bytes."""
+    with _translated():
+        return path.stat().st_size
+
+
+def read_piece(path: Path, offset: int, length: int) -> bytes:
+    """At most `length` bytes from `offset` on."""
+    with _translated(), path.open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 in hex."""
+    with _translated(), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary(root: Path) -> Path:
+    folder = root / _INCOMING
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / uuid.uuid4().hex
+
+
+def _link_or_copy(source: Path, target: Path, *, link: bool) -> None:
+    if link:
+        with suppress(OSError):  # another file system, or not ours to link: then the bytes are copied
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MediaMissing(f"There is no media file {Path(error.filename or '').name}.") from error
+    except OSError as error:
+        raise from_os(error, _WHAT) from error

@@ -1,0 +1,95 @@
+"""Reading a buffer that another process owns: for the command line while the daemon runs. Writes nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from buffer import boots
+from buffer.clock import Clock, SystemClock
+from buffer.errors import BufferTooNew, NoBuffer, from_sqlite
+from buffer.listing import Depth, Row, read_depth, read_rows
+from buffer.message import Priority
+from buffer.schema import MIGRATIONS, connect_reader
+
+
+def open_reader(path: Path, *, clock: Clock | None = None) -> Reader:
+    """A reader for the buffer at `path`, whether its owner runs or not.
+
+    Raises NoBuffer, BufferTooNew, BufferDamaged or StorageFailed.
+    """
+    with _translated():
+        connection = connect_reader(path)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not 1 <= version <= len(MIGRATIONS):
+        connection.close()
+        if version == 0:
+            raise NoBuffer(f"The buffer at {path} was never filled.")
+        raise BufferTooNew(f"The buffer file has version {version}, this program knows {len(MIGRATIONS)}.")
+    return Reader(connection, clock or SystemClock())
+
+
+class Reader:
+    """A read-only view; every call sees one moment and lets go at once, so the owner's log never piles up.
+
+    The calls block: milliseconds for thousands of messages, about a second for a million.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        """Take over a read-only connection; use `open_reader`."""
+        self.connection = connection
+        self._clock = clock
+
+    def depth(self) -> Depth:
+        """How full the buffer is, counted from the file."""
+        with self._moment():
+            tally = boots.count_tally(self.connection)
+            timeline = boots.read_timeline(self.connection)
+            return read_depth(self.connection, tally, timeline, self._now_ms())
+
+    def rows(self, limit: int, priority: Priority | None = None) -> list[Row]:
+        """At most `limit` messages without their payloads: the waiting in order, then the dead."""
+        with self._moment():
+            timeline = boots.read_timeline(self.connection)
+            return read_rows(self.connection, timeline, self._now_ms(), limit, priority)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _now_ms(self) -> int:
+        """Now on the time line; when the owner has not run since the last boot, the moment it stopped."""
+        run = boots.latest_run(self.connection)
+        if run is None:
+            return 0
+        same_boot = run.kernel_boot == self._clock.boot_id()
+        return run.base_ms + (int(self._clock.boottime() * 1000) if same_boot else run.last_ms)
+
+    @contextmanager
+    def _moment(self) -> Iterator[None]:
+        with _translated():
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.rollback()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error

@@ -1,0 +1,152 @@
+"""What the writer thread knows by heart: figures, leases and wake-up times; rebuilt from the file at start.
+
+Only the writer thread changes it. Figures follow a transaction: taken aside when it begins, put back when it
+fails. Leases change only after the commit.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from buffer.capacity import Limits, Usage
+from buffer.clock import Stamp
+from buffer.message import Priority, compose_id
+from buffer.timeline import Run, Timeline
+
+_STAMP_EVERY_MS = 60_000
+LONGEST_DELAY_MS = 3_600_000
+"""No message is kept back for longer than an hour, whoever asks for it."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The figures; everything but `usage` and the dead is also kept in the table of the same name."""
+
+    usage: Usage = field(default_factory=Usage)
+    dead_count: int = 0
+    dead_bytes: int = 0
+    delivered: int = 0
+    last_delivered_ms: int | None = None
+    evicted: int = 0
+    expired: int = 0
+    dead_dropped: int = 0
+
+    def copy(self) -> Tally:
+        """The same figures, independent of these."""
+        return replace(self, usage=self.usage.copy())
+
+    def lasting(self) -> tuple[int, int | None, int, int, int]:
+        """The figures that a restart must not forget."""
+        return self.delivered, self.last_delivered_ms, self.evicted, self.expired, self.dead_dropped
+
+
+class State:
+    """Everything the operations on the file share."""
+
+    def __init__(
+        self, limits: Limits, run: Run, timeline: Timeline, tally: Tally, entropy: Callable[[int], bytes]
+    ) -> None:
+        self.limits = limits
+        self.run = run
+        self.timeline = timeline
+        self.tally = tally
+        self.entropy = entropy
+        self.freed_media: set[str] = set()
+        self.next_wakeup_ms: int | None = None
+        self._sequence = 0
+        self._leases: dict[int, int] = {}
+        self._wakeups: list[int] = []
+        self._saved = tally.copy()
+        self._after: list[Callable[[], None]] = []
+        self._arrived: Priority | None = None
+        self._last_stamp_ms = run.last_ms
+
+    # -- the transaction ---------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._saved = self.tally.copy()
+        self._after.clear()
+        self._arrived = None
+
+    def rollback(self) -> None:
+        """Nothing of the transaction happened."""
+        self.tally = self._saved.copy()
+        self._after.clear()
+        self._arrived = None
+
+    def before_commit(self, connection: sqlite3.Connection) -> None:
+        """Write the lasting figures into the transaction that changed them."""
+        if self.tally.lasting() != self._saved.lasting():
+            connection.execute(
+                "UPDATE tally SET delivered = ?, last_delivered_ms = ?, evicted = ?, expired = ?,"
+                " dead_dropped = ?",
+                self.tally.lasting(),
+            )
+
+    def committed(self) -> Priority | None:
+        """The transaction is on the disk: do what waited for that; the most urgent priority now ready."""
+        for action in self._after:
+            action()
+        self._after.clear()
+        return self._arrived
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do this once the transaction is on the disk."""
+        self._after.append(action)
+
+    def arrived(self, priority: Priority) -> None:
+        """A message became ready; told to those who wait when the transaction is on the disk."""
+        if self._arrived is None or priority < self._arrived:
+            self._arrived = priority
+
+    def note_uptime(self, connection: sqlite3.Connection, now: Stamp, *, force: bool = False) -> None:
+        """Write down, once a minute, how long this boot has lasted; the next boot's time starts there."""
+        if force or now.boottime_ms - self._last_stamp_ms >= _STAMP_EVERY_MS:
+            connection.execute(
+                "UPDATE boots SET last_ms = ? WHERE boot = ?", (now.boottime_ms, self.run.number)
+            )
+            self._last_stamp_ms = now.boottime_ms
+
+    # -- ids and time ------------------------------------------------------------------------------------
+
+    def next_id(self, priority: Priority) -> int:
+        """An id never given before; a number is burnt, not reused, when its transaction fails."""
+        self._sequence += 1
+        return compose_id(priority, self.run.number, self._sequence)
+
+    def powered_on_ms(self, now: Stamp) -> int:
+        """This instant on the time line of all boots."""
+        return self.run.base_ms + now.boottime_ms
+
+    # -- leases ------------------------------------------------------------------------------------------
+
+    def leased(self, message_id: int) -> bool:
+        """Whether somebody works on this message."""
+        return message_id in self._leases
+
+    def take(self, ids: Iterable[int], deadline_ms: int) -> None:
+        """Lease these until the deadline on the time line."""
+        self._leases.update(dict.fromkeys(ids, deadline_ms))
+        self.wake_at(deadline_ms)
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """End the leases there are on these."""
+        for message_id in ids:
+            self._leases.pop(message_id, None)
+
+    def drop_old_leases(self, now_ms: int) -> None:
+        """Forget leases whose holder did not come back in time, and wake-up times that are over."""
+        if self._wakeups and self._wakeups[0] <= now_ms:
+            while self._wakeups and self._wakeups[0] <= now_ms:
+                heapq.heappop(self._wakeups)
+            self._leases = {i: due for i, due in self._leases.items() if due > now_ms}
+        self.next_wakeup_ms = self._wakeups[0] if self._wakeups else None
+
+    def wake_at(self, due_ms: int) -> None:
+        """Something may become ready at this time on the time line."""
+        heapq.heappush(self._wakeups, due_ms)
+        self.next_wakeup_ms = self._wakeups[0]

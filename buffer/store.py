@@ -1,0 +1,320 @@
+"""The store: what the rest of the appliance calls; each call is a job for the writer thread.
+
+Promises:
+1. `put` returns only when the message is on the disk (WAL, synchronous=FULL): a power cut cannot undo it.
+2. A message is handed out until it is acknowledged, expired, evicted or dead; each of these is counted.
+3. Most urgent first, and in order of arrival inside a priority.
+4. No wall clock takes part in any decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from buffer import boots, settle
+from buffer.capacity import Limits
+from buffer.clock import Clock, Stamp, SystemClock, stamp
+from buffer.enqueue import evict_some, put
+from buffer.errors import MessageDamaged, MessageTooLarge, StoreError
+from buffer.leasing import Leased, Wanted, lease, media_in_use
+from buffer.listing import Depth, Row, read_depth, read_rows
+from buffer.message import Draft, Message, Priority, Receipt
+from buffer.opening import Opened, open_buffer
+from buffer.schema import PAGE_BYTES, connect_writer
+from buffer.timeline import from_ms
+from buffer.writer import Work, Writer
+
+_LOG = logging.getLogger(__name__)
+LEASE_SECONDS = 120.0
+LEASE_BYTES = 1024 * 1024
+_SLICES_PER_CALL = 10
+_ROW_LOG_BYTES = 512
+
+T = TypeVar("T")
+
+
+class Store:
+    """A durable queue with priorities, owned by one process and used from its event loop."""
+
+    def __init__(self, opened: Opened, clock: Clock) -> None:
+        """Take over an open file; use `Store.open`."""
+        self.path = opened.path
+        self.epoch = opened.epoch
+        self._clock = clock
+        self._state = opened.state
+        self._held = opened.held
+        self._expire_after = -1
+        self._ready = {priority: asyncio.Event() for priority in Priority}
+        self._writer = Writer(
+            opened.path,
+            opened.connection,
+            lambda: connect_writer(opened.path, opened.state.limits.pages),
+            opened.state,
+            relieve=lambda connection: evict_some(connection, opened.state, self._now()),
+            notify=self._notify,
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> Self:
+        """Open the buffer at `path`, making it and its folder if need be.
+
+        Raises BufferInUse while another process is the writer, BufferTooNew, BufferDamaged, DiskFull or
+        StorageFailed.
+        """
+        clock = clock or SystemClock()
+        opened = await asyncio.to_thread(open_buffer, path, clock, limits or Limits(), entropy)
+        return cls(opened, clock)
+
+    async def close(self) -> None:
+        """Finish what is queued, write down the uptime, close the file. Safe to call twice."""
+        with suppress(StoreError):  # closed already, or the disk is gone; there is nothing left to save
+            await self._write(lambda c: self._state.note_uptime(c, self._now(), force=True))
+        await self._writer.close()
+        self._held.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- in ----------------------------------------------------------------------------------------------
+
+    async def put(self, draft: Draft) -> Receipt:
+        """Store the draft; returns after COMMIT. A draft whose key and revision are known is a duplicate.
+
+        When the caller is cancelled the message may or may not be stored, as with a lost answer.
+        Raises MessageTooLarge, BufferFull, DiskFull, StorageFailed, BufferClosed.
+        """
+        size = len(draft.payload)
+        if size > self._state.limits.max_payload:
+            raise MessageTooLarge(
+                f"A payload of {size} bytes is above the limit of {self._state.limits.max_payload}."
+            )
+        now = self._now()
+        size += _ROW_LOG_BYTES if draft.idempotency_key is None else PAGE_BYTES
+        return await self._write(lambda c: put(c, self._state, draft, now), size)
+
+    # -- out ---------------------------------------------------------------------------------------------
+
+    async def lease(
+        self,
+        limit: int,
+        *,
+        kinds: Collection[str] | None = None,
+        priorities: Collection[Priority] = tuple(Priority),
+        max_bytes: int = LEASE_BYTES,
+        seconds: float = LEASE_SECONDS,
+    ) -> list[Message]:
+        """Up to `limit` messages, most urgent first; nobody else gets them for `seconds`.
+
+        Their payloads together stay below `max_bytes`, unless the first alone is larger. Expired messages
+        are dropped on the way, damaged ones are set aside. Cancelled, it leaves nothing leased.
+        """
+        wanted = Wanted(
+            limit,
+            max_bytes,
+            None if kinds is None else frozenset(kinds),
+            tuple(priorities),
+            int(seconds * 1000),
+        )
+        while True:
+            found = await self._lease(wanted)
+            await self._put_aside(found)
+            if found.messages or not (found.expired or found.damaged):
+                return found.messages
+
+    async def ack(self, ids: Collection[int]) -> int:
+        """Forget these: they were delivered. Returns after COMMIT, with how many were still here."""
+        now = self._now()
+        ids = list(ids)
+        return await self._write(lambda c: settle.ack(c, self._state, ids, now), len(ids) * _ROW_LOG_BYTES)
+
+    async def nack(
+        self, ids: Collection[int], *, reason: str, retry_in: float | None, permanent: bool = False
+    ) -> None:
+        """Count a failed try; due again after `retry_in` seconds (None: at once), an hour at most.
+
+        When `permanent` the messages are set aside for good, with the reason.
+        """
+        now = self._now()
+        ids = list(ids)
+        if permanent:
+            await self._write(lambda c: settle.bury(c, self._state, ids, reason, now), len(ids) * 1024)
+            return
+        _LOG.debug("%d messages are tried again in %s s: %s", len(ids), retry_in, reason)
+        delay_ms = int((retry_in or 0) * 1000)
+        await self._write(
+            lambda c: settle.retry_later(c, self._state, ids, delay_ms, now), len(ids) * _ROW_LOG_BYTES
+        )
+        self._wake_all()
+
+    def release(self, ids: Iterable[int]) -> None:
+        """End these leases without counting a try: the endpoint failed, not the message. Writes nothing."""
+        ids = list(ids)
+        self._writer.post(lambda _: self._state.give_back(ids))
+        self._wake_all()
+
+    async def expire(self) -> int:
+        """Drop messages that are too old; how many. Walks on through a very long queue call by call."""
+        dropped = 0
+        for _ in range(_SLICES_PER_CALL):
+            ids, following = await self._find_expired()
+            if ids:
+                dropped += await self._drop_expired(ids)
+            self._expire_after = -1 if following is None else following
+            if following is None:
+                break
+        return dropped
+
+    async def wait_for_work(self, timeout: float, priority: Priority = Priority.LOW) -> bool:
+        """Wait until something at least this urgent may have become ready; false after `timeout` seconds.
+
+        For one caller at a time, which then looks for itself: it may be woken without need, never too late.
+        """
+        now_ms = self._state.powered_on_ms(self._now())
+        due = self._state.next_wakeup_ms
+        wait = timeout if due is None or priority is not Priority.LOW else min(timeout, (due - now_ms) / 1000)
+        try:
+            async with asyncio.timeout(max(0, wait)):
+                await self._ready[priority].wait()
+        except TimeoutError:
+            return wait < timeout
+        self._ready[priority].clear()
+        return True
+
+    def wake(self) -> None:
+        """Let whoever waits for work look again."""
+        self._wake_all()
+
+    # -- what there is -----------------------------------------------------------------------------------
+
+    def waiting(self, priority: Priority) -> int:
+        """How many messages of this priority are stored, leased ones included; costs nothing."""
+        return self._state.tally.usage.counts[priority]
+
+    async def depth(self) -> Depth:
+        """How full the buffer is, by priority."""
+        now_ms = self._state.powered_on_ms(self._now())
+        return await self._read(lambda c: read_depth(c, self._state.tally, self._state.timeline, now_ms))
+
+    async def rows(self, limit: int, priority: Priority | None = None) -> list[Row]:
+        """At most `limit` messages without their payloads: the waiting in order, then the dead."""
+        now_ms = self._state.powered_on_ms(self._now())
+        return await self._read(
+            lambda c: read_rows(c, self._state.timeline, now_ms, limit, priority, self._state.leased)
+        )
+
+    @property
+    def last_delivered_at(self) -> datetime | None:
+        """Wall time of the last acknowledgement, also of an earlier run; None before the first."""
+        last = self._state.tally.last_delivered_ms
+        return None if last is None else from_ms(last)
+
+    # -- media, notes, clock -----------------------------------------------------------------------------
+
+    async def media_in_use(self, hashes: Collection[str]) -> set[str]:
+        """Those of these SHA-256 names that a waiting or dead message refers to."""
+        return await self._read(lambda c: media_in_use(c, hashes))
+
+    async def all_media(self) -> set[str]:
+        """Every SHA-256 name that a waiting or dead message refers to."""
+        return await self._read(
+            lambda c: {row[0] for row in c.execute("SELECT DISTINCT sha256 FROM message_media")}
+        )
+
+    def take_freed_media(self) -> set[str]:
+        """The SHA-256 names that lost a reference since the last call; their files may be unneeded now."""
+        freed = self._state.freed_media
+        taken: set[str] = set()
+        while freed:  # the writer thread may add at any moment: pop is atomic, copy and clear are not
+            taken.add(freed.pop())
+        return taken
+
+    async def get_meta(self, key: str) -> str | None:
+        """A note written with `set_meta`, or None."""
+        query = "SELECT value FROM meta WHERE key = ?"
+        row = await self._read(lambda c: c.execute(query, (f"note:{key}",)).fetchone())
+        return None if row is None else str(row[0])
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Keep a short note with the buffer; returns after COMMIT."""
+        query = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        await self._write(lambda c: c.execute(query, (f"note:{key}", value)).rowcount, _ROW_LOG_BYTES)
+
+    async def clock_is_right(self) -> None:
+        """Say that the wall clock has just been synchronised: every message of this boot, earlier ones too,
+        gets its wall time from its monotonic one."""
+        now = self._now()
+        offset_ms = now.wall_ms - now.boottime_ms
+        kernel_boot = self._state.run.kernel_boot
+        await self._write(lambda c: boots.trust_clock(c, kernel_boot, offset_ms))
+        self._state.timeline.trust(kernel_boot, offset_ms)
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _now(self) -> Stamp:
+        return stamp(self._clock)
+
+    async def _write(self, work: Work[T], size: int = 0) -> T:
+        return await self._writer.submit(work, writes=True, size=size)
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._writer.submit(work, writes=False)
+
+    async def _lease(self, wanted: Wanted) -> Leased:
+        now = self._now()
+        future = self._writer.submit(lambda c: lease(c, self._state, wanted, now), writes=False)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._nobody_took)
+            raise
+
+    def _nobody_took(self, future: asyncio.Future[Leased]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self.release(message.id for message in future.result().messages)
+
+    async def _find_expired(self) -> tuple[list[int], int | None]:
+        now, after = self._now(), self._expire_after
+        return await self._read(lambda c: settle.find_expired(c, self._state, after, now))
+
+    async def _drop_expired(self, ids: list[int]) -> int:
+        now = self._now()
+        return await self._write(lambda c: settle.drop_expired(c, self._state, ids, now), len(ids) * 64)
+
+    async def _put_aside(self, found: Leased) -> None:
+        try:
+            if found.expired:
+                await self._drop_expired(found.expired)
+            if found.damaged:
+                reason = str(MessageDamaged("The checksum of the message is wrong."))
+                await self.nack(found.damaged, reason=reason, retry_in=None, permanent=True)
+        except BaseException:
+            self.release(message.id for message in found.messages)
+            raise
+
+    def _notify(self, priority: Priority) -> None:
+        for waiting_for, event in self._ready.items():
+            if priority <= waiting_for:
+                event.set()
+
+    def _wake_all(self) -> None:
+        self._notify(Priority.CRITICAL)

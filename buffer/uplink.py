@@ -1,0 +1,57 @@
+"""The port through which messages leave: what the drain asks of the cloud client, and the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from buffer.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The other side has it, safely; now or from an earlier try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not this time; `after` seconds if the other side named a time, else on the ladder."""
+
+    reason: str
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never: the other side understood the message and will not take it."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Rejected
+
+
+class UplinkDown(Exception):
+    """The endpoint could not be reached, or failed as a whole: refused, timed out, 5xx, 429.
+
+    `retry_after` in seconds is the endpoint's wish. `counts` is false for a failure that says nothing about
+    the endpoint, such as a certificate that cannot be checked before the clock is set.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, counts: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.counts = counts
+
+
+class Uplink(Protocol):
+    """Speaks to the cloud."""
+
+    async def deliver(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Send these in this order; one outcome for each, in the same order.
+
+        A message may have been delivered before: the other side knows it by its uuid. Raises UplinkDown when
+        nothing can be said about the single messages.
+        """

@@ -1,0 +1,308 @@
+"""The writer thread: one connection, group commit, checkpoints; what the operations do lives elsewhere.
+
+Jobs wait in a queue. The thread takes one, then everything that came in the meantime, and runs the writing
+ones in a single transaction: while one fsync runs, the next group forms, so many producers share its price.
+A future is resolved only after COMMIT returned. When a group fails, its jobs are tried one by one, so that
+one message too many does not fail its neighbours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from buffer.errors import BufferClosed, StoreError, from_sqlite, is_full
+from buffer.message import Priority
+from buffer.schema import PAGE_BYTES, WAL_LIMIT
+
+_LOG = logging.getLogger(__name__)
+_GROUP_JOBS = 256
+_GROUP_BYTES = 1024 * 1024
+_IDLE_SECONDS = 0.5
+_IDLE_CHECKPOINT_BYTES = 1024 * 1024
+_BUSY_CHECKPOINT_BYTES = WAL_LIMIT // 2
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+
+class Participant(Protocol):
+    """What in memory has to follow every transaction; called on the writer thread."""
+
+    def begin(self) -> None:
+        """A transaction begins."""
+
+    def before_commit(self, connection: sqlite3.Connection) -> None:
+        """Last chance to write into it."""
+
+    def committed(self) -> Priority | None:
+        """It is on the disk; the most urgent priority that became ready."""
+
+    def rollback(self) -> None:
+        """Nothing of it happened."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """One piece of work; `size` in bytes is what it adds to the log, about."""
+
+    work: Work[Any]
+    writes: bool
+    size: int
+    future: asyncio.Future[Any] | None
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a job came to."""
+
+    job: _Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+_Committed = tuple[list[_Outcome], Priority | None]
+"""What the jobs came to, and the most urgent priority that became ready."""
+
+
+class Writer:
+    """The only writer of one database file. Make it and call `submit` on the event loop's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        connect: Callable[[], sqlite3.Connection],
+        participant: Participant,
+        *,
+        relieve: Work[bool],
+        notify: Callable[[Priority], None],
+    ) -> None:
+        """Take over this connection; `connect` gives another when the disk failed under it.
+
+        `relieve` frees rows when the disk is full; `notify` is called on the event loop when messages became
+        ready.
+        """
+        self._wal = path.with_name(path.name + "-wal")
+        self._connect = connect
+        self._participant = participant
+        self._relieve = relieve
+        self._notify = notify
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: sqlite3.Connection | None = connection
+        self._log_bytes = 0
+        self._wal_high = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._main, name="buffer-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[T], *, writes: bool, size: int = 0) -> asyncio.Future[T]:
+        """Run this on the writer thread, in a transaction if it writes. Raises BufferClosed after close."""
+        self._refuse_when_closed()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Job(work, writes, size, future))
+        return future
+
+    def post(self, work: Work[None]) -> None:
+        """Run this on the writer thread, outside transactions, with nobody waiting; ignored after close."""
+        if not self._closed:
+            self._queue.put(_Job(work, writes=False, size=0, future=None))
+
+    async def close(self) -> None:
+        """Finish what is queued, then close the file. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise BufferClosed("The buffer is closed.")
+
+    # -- on the writer thread ----------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        running = True
+        while running:
+            group, running = self._take()
+            try:
+                self._process(group)
+                self._checkpoint_above(_BUSY_CHECKPOINT_BYTES)
+            except Exception as error:  # noqa: BLE001 - the outermost edge of the thread
+                # The thread must outlive a mistake in here: whoever waits would wait for ever.
+                _LOG.exception("the writer of the buffer failed")
+                self._tell([_Outcome(job, error=error) for job in group], None)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """The next group, and whether more may follow."""
+        idle_work = self._log_bytes >= _IDLE_CHECKPOINT_BYTES
+        try:
+            job = self._queue.get(timeout=_IDLE_SECONDS if idle_work else None)
+        except queue.Empty:
+            self._checkpoint_above(_IDLE_CHECKPOINT_BYTES)
+            return [], True
+        group: list[_Job] = []
+        size = 0
+        while job is not None:
+            group.append(job)
+            size += job.size
+            if len(group) >= _GROUP_JOBS or size >= _GROUP_BYTES:
+                return group, True
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _process(self, group: Sequence[_Job]) -> None:
+        if not group:
+            return
+        writing = [job for job in group if job.writes]
+        outcomes, ready = self._commit(writing) if writing else ([], None)
+        # Reads come after the commit: they must not see what may still be rolled back.
+        outcomes += [self._read(job) for job in group if not job.writes]
+        self._tell(outcomes, ready)
+
+    def _tell(self, outcomes: Sequence[_Outcome], ready: Priority | None) -> None:
+        with suppress(RuntimeError):  # the event loop is gone, and with it everyone who waited
+            self._loop.call_soon_threadsafe(self._resolve, outcomes, ready)
+
+    def _commit(self, jobs: Sequence[_Job]) -> _Committed:
+        try:
+            return self._transaction(jobs)
+        except Exception as error:  # noqa: BLE001 - handed to those who wait, job by job
+            if len(jobs) == 1:
+                return self._after_failure(jobs[0], error)
+        outcomes: list[_Outcome] = []
+        ready: list[Priority] = []
+        for job in jobs:
+            done, priority = self._alone(job)
+            outcomes += done
+            ready += [] if priority is None else [priority]
+        return outcomes, min(ready, default=None)
+
+    def _alone(self, job: _Job) -> _Committed:
+        try:
+            return self._transaction([job])
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            return self._after_failure(job, error)
+
+    def _after_failure(self, job: _Job, error: Exception) -> _Committed:
+        """A second try for a job that found the disk full, once there is room; its error otherwise."""
+        if isinstance(error, sqlite3.Error) and is_full(error) and self._make_room():
+            try:
+                return self._transaction([job])
+            except Exception as second:  # noqa: BLE001 - handed to the one who waits
+                error = second
+        return [_Outcome(job, error=_as_ours(error))], None
+
+    def _make_room(self) -> bool:
+        try:
+            outcomes, _ = self._transaction([_Job(self._relieve, writes=True, size=PAGE_BYTES, future=None)])
+        except (sqlite3.Error, StoreError):
+            _LOG.exception("no room could be made in the full buffer")
+            return False
+        self._checkpoint_above(0)
+        return bool(outcomes[0].result)
+
+    def _transaction(self, jobs: Sequence[_Job]) -> _Committed:
+        """Run the jobs and commit. Raises sqlite3.Error when that fails; then nothing of it happened."""
+        connection = self._ready_connection()
+        self._participant.begin()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [_run(job, connection) for job in jobs]
+            self._participant.before_commit(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._participant.rollback()
+            self._abandon(connection, error)
+            raise
+        self._log_bytes += 2 * PAGE_BYTES + sum(job.size for job in jobs)
+        return outcomes, self._participant.committed()
+
+    def _read(self, job: _Job) -> _Outcome:
+        try:
+            return _Outcome(job, result=job.work(self._ready_connection()))
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            return _Outcome(job, error=_as_ours(error))
+
+    def _ready_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _abandon(self, connection: sqlite3.Connection, error: BaseException) -> None:
+        """Roll back; after a failed read or write of the disk the connection is not trusted any more."""
+        with suppress(sqlite3.Error):
+            connection.rollback()
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+            _LOG.error("the disk failed under the buffer: %s; the file is opened anew", error)
+            self._connection = None
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _checkpoint_above(self, threshold: int) -> None:
+        """Copy the log into the main file when it has grown; never inside somebody's commit."""
+        if self._connection is None or not (self._log_bytes >= threshold or self._log_grew()):
+            return
+        self._log_bytes = 0
+        try:
+            busy, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            _LOG.warning("the log of the buffer could not be copied back: %s", error)
+            return
+        if busy or done < frames:
+            _LOG.info(
+                "a reader keeps %d of %d pages of the log from being copied back", frames - done, frames
+            )
+
+    def _log_grew(self) -> bool:
+        """Whether the log file passed its limit since the last look; a net below the estimate."""
+        try:
+            size = self._wal.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        grew = size > max(self._wal_high, WAL_LIMIT)
+        self._wal_high = size
+        return grew
+
+    # -- on the event loop -------------------------------------------------------------------------------
+
+    def _resolve(self, outcomes: Sequence[_Outcome], ready: Priority | None) -> None:
+        for outcome in outcomes:
+            future = outcome.job.future
+            if future is None:
+                if outcome.error is not None:
+                    _LOG.error("a job of the buffer failed", exc_info=outcome.error)
+            elif not future.done():
+                if outcome.error is not None:
+                    future.set_exception(outcome.error)
+                else:
+                    future.set_result(outcome.result)
+        if ready is not None:
+            self._notify(ready)
+
+
+def _run(job: _Job, connection: sqlite3.Connection) -> _Outcome:
+    """One job inside the group's transaction. A StoreError is raised before anything is written, so it is
+    this job's alone; a database error fails the transaction."""
+    try:
+        return _Outcome(job, result=job.work(connection))
+    except StoreError as error:
+        return _Outcome(job, error=error)
+
+
+def _as_ours(error: Exception) -> Exception:
+    return from_sqlite(error) if isinstance(error, sqlite3.Error) else error
