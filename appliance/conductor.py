@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from appliance.journal import Journal
-from statemachine.lifecycle import Lifecycle, Refused, State, Transition, Trigger
+from statemachine.lifecycle import Lifecycle, State, Transition, Trigger
 from statemachine.record import after
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ class Conductor:
         self._outside.put_nowait(trigger)
 
     async def run(self) -> None:
-        """Walks from stage to stage. Any exception of a stage ends the process, so that it starts anew."""
+        """Walks from stage to stage. Raises what a stage raises, and `Refused` when a stage names a trigger
+        that its state does not have: the process ends and starts anew."""
         while True:
             trigger = await self._next_trigger()
             await self._step(trigger)
@@ -88,11 +89,7 @@ class Conductor:
         return False
 
     async def _step(self, trigger: Trigger) -> None:
-        try:
-            step = self._lifecycle.fire(trigger)
-        except Refused as refused:
-            log.warning("%s", refused)
-            return
+        step = self._lifecycle.fire(trigger)
         await self._journal.change(lambda record: after(record, step, self._now()))
         if step.moved:
             log.info("%s: %s → %s", step.trigger, step.source, step.target)
@@ -101,10 +98,9 @@ class Conductor:
 
 
 async def _end(task: asyncio.Future[Trigger]) -> None:
-    """Cancels a stage and waits until it is really over."""
-    if task.done():
-        return
-    task.cancel()
-    await asyncio.wait({task})
+    """Cancels a stage and waits until it is really over. Raises what the stage raised."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error

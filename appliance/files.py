@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def to_the_end(write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs a write in a thread. A cancellation waits for it, so that no write overtakes a later one."""
+    task = asyncio.create_task(asyncio.to_thread(write, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:

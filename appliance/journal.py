@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.files import private_folder, write_atomically
+from appliance.files import private_folder, to_the_end, write_atomically
 from statemachine.record import LastError, Record, RecordDamaged, decode, encode, first_record, started
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,22 @@ class Journal:
         async with self._lock:
             changed = edit(self.record)
             if changed != self.record or not self._path.exists():
-                await asyncio.to_thread(write_atomically, self._path, encode(changed))
-            self.record = changed
+                await to_the_end(self._keep, changed)
             return changed
 
+    def _keep(self, changed: Record) -> None:
+        write_atomically(self._path, encode(changed))
+        self.record = changed
+
     async def fail(self, code: str, text: str) -> None:
-        """Keeps the last error for the pages and for support."""
+        """Keeps the last error for the pages and for support. The same one again is the same episode."""
+        last = self.record.last_error
+        if last is not None and (last.code, last.text) == (code, text):
+            return
         error = LastError(code, text, self._now())
         await self.change(lambda record: replace(record, last_error=error))
+
+    async def recovered(self) -> None:
+        """What failed works again."""
+        if self.record.last_error is not None:
+            await self.change(lambda record: replace(record, last_error=None))

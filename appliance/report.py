@@ -7,6 +7,7 @@ import logging
 from appliance import __version__
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.identity.credentials import Credentials
 from appliance.status import StatusBoard
 from appliance.telemetry.application import Application
@@ -114,12 +115,12 @@ class Condition:
             firmware_version=__version__,
         )
 
-    def renamed(self, name: str) -> None:
+    async def renamed(self, name: str) -> None:
         """The owner's name for the station is kept with the credentials."""
         device = self._device
         current = device.credentials.current
         if current is not None and current.name != name:
-            device.credentials.rename(name)
+            await to_the_end(device.credentials.rename, name)
             log.info("the owner named this station %s", name)
 
     def configured(self, update: ConfigUpdates) -> None:
@@ -127,6 +128,8 @@ class Condition:
         device = self._device
         if update.version <= device.configuration.version or device.envelope is not None:
             return
+        if device.configuration.was_refused(update.signature):
+            return  # the cloud repeats it with every heartbeat until its owner corrects it
         device.envelope = update.signature
         self._conductor.request(Trigger.UPDATE_RECEIVED)
 

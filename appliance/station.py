@@ -140,6 +140,7 @@ def build(
     watch = LinkWatch(network, conductor, online)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
+    heartbeat.when_back(drain.kick)
     configuration.observe(_set_log_level)
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)

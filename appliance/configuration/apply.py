@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration in force, as it lies on disk."""
+    """The configuration in force, as it lies on disk. Versions count within one ownership only."""
 
+    device_id: str = ""
+    epoch: int = 0
     version: int = 0
     config: DeviceConfig = DeviceConfig()
 
@@ -30,6 +32,7 @@ class Configuration:
         self._path = private_folder(folder) / "config.json"
         self._observers: list[Callable[[DeviceConfig], None]] = []
         self.error: str | None = None
+        self._refused: Envelope | None = None
         self._applied = self._read()
 
     @property
@@ -52,7 +55,7 @@ class Configuration:
             return msgspec.json.decode(self._path.read_bytes(), type=Applied)
         except FileNotFoundError:
             return Applied()
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.error(
                 "%s is damaged (%s); the defaults apply until the cloud sends it again", self._path, error
             )
@@ -63,33 +66,48 @@ class Configuration:
 
         Refusals keep the last good configuration, and `error` (REG-007) is reported with the next heartbeat.
         """
+        applied = self._version_for(credentials)
         try:
             payload = open_config(
                 envelope,
                 credentials.pinned_keys(),
                 device_id=credentials.device_id,
                 epoch=credentials.epoch,
-                applied=self.version,
+                applied=applied,
             )
-            if payload.version == self.version:
-                return False
             config = msgspec.json.decode(bytes(payload.desired), type=DeviceConfig)
         except EnvelopeRefused as refusal:
-            return self._refuse(f"REG-007 {refusal.reason}: {refusal}")
-        except msgspec.MsgspecError as error:
-            return self._refuse(f"REG-007 invalid: {error}")
-        self._keep(Applied(version=payload.version, config=config))
+            return self._refuse(envelope, f"REG-007 {refusal.reason}: {refusal}")
+        except ValueError as error:  # a value out of its range, or a pinned key that is none
+            return self._refuse(envelope, f"REG-007 invalid: {error}")
+        if payload.version == applied:
+            return False
+        self._keep(
+            Applied(
+                device_id=payload.device_id, epoch=payload.epoch, version=payload.version, config=config
+            )
+        )
         return True
 
-    def _refuse(self, reason: str) -> bool:
+    def was_refused(self, envelope: Envelope) -> bool:
+        """Whether this very envelope was the last one that had to be refused."""
+        return envelope == self._refused
+
+    def _version_for(self, credentials: Credentials) -> int:
+        """The version in force; another ownership begins to count anew."""
+        mine = (self._applied.device_id, self._applied.epoch) == (credentials.device_id, credentials.epoch)
+        return self._applied.version if mine else 0
+
+    def _refuse(self, envelope: Envelope, reason: str) -> bool:
         log.warning("configuration refused, version %d stays: %s", self.version, reason)
         self.error = reason[:200]
+        self._refused = envelope
         return False
 
     def _keep(self, applied: Applied) -> None:
         write_atomically(self._path, msgspec.json.encode(applied))
         self._applied = applied
-        self.error = None
+        self.error = self._refused = None
         log.info("configuration version %d applied", applied.version)
         for observer in self._observers:
             observer(applied.config)

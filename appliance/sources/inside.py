@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from appliance.sources.errors import MEDIA_MISSING, MEDIA_OUTSIDE, UNREADABLE, SourceRefused
@@ -30,20 +31,30 @@ def relative(root: Path, location: str, field: str) -> PurePosixPath:
     return path
 
 
+@contextmanager
+def open_folder(root: Path, path: PurePosixPath) -> Iterator[int]:
+    """A descriptor of the folder at `path` below `root`, reached without links. Raises `OSError`."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in path.parts:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
+
+
 def open_inside(root: Path, path: PurePosixPath, field: str) -> int:
     """A descriptor of the regular file at `path` below `root`; the caller closes it.
 
     Each step is opened relative to the one before and without following links, so that nothing can be
     exchanged between the check and the use. Raises `SourceRefused`.
     """
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for part in path.parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        # O_NONBLOCK: a named pipe must not hold us for ever
-        file = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with open_folder(root, path.parent) as folder:
+            # O_NONBLOCK: a named pipe must not hold us for ever
+            file = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except FileNotFoundError:
         raise SourceRefused(
             MEDIA_MISSING,
@@ -58,8 +69,6 @@ def open_inside(root: Path, path: PurePosixPath, field: str) -> int:
         ) from None
     except OSError:  # ELOOP or ENOTDIR: a link on the way; ENXIO: a socket
         raise _outside(str(path), field) from None
-    finally:
-        os.close(folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise _outside(str(path), field)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from appliance.sources.inside import open_folder
 from appliance.sources.watch import MARK, Identity, identity
 
 ACCEPTED = "accepted"
@@ -66,9 +68,7 @@ class Retirement:
         """The second half of `accept`, for files that are not newer than the commit."""
         committed_ns = (self._spool / STAGED / name).lstat().st_ctime_ns
         for path in files:
-            source = self._spool / path
-            if source.exists() and source.lstat().st_mtime_ns <= committed_ns:
-                self._move(path, ACCEPTED)
+            self._move(path, ACCEPTED, not_after=committed_ns)
         self._finish(name)
 
     def _finish(self, name: str) -> None:
@@ -95,19 +95,25 @@ class Retirement:
             if len(os.fsencode(marker)) <= _MAX_NAME:
                 (self._spool / marker).unlink(missing_ok=True)
 
-    def _move(self, path: PurePosixPath, folder: str, read: Identity | None = None) -> Path | None:
-        """Moves a file unless it is gone, was put away before or is no longer what was `read`."""
-        source = self._spool / path
+    def _move(
+        self, path: PurePosixPath, folder: str, read: Identity | None = None, not_after: int | None = None
+    ) -> Path | None:
+        """Moves a file, unless it is gone, was put away before, or is not the one that was `read`.
+
+        `not_after` (nanoseconds since 1970) leaves a newer file alone. No link is followed on the way.
+        """
         if path.parts[0] in (ACCEPTED, REJECTED):
             return None
-        try:
-            if read is not None and identity(source.lstat()) != read:
+        with suppress(FileNotFoundError, NotADirectoryError), open_folder(self._spool, path.parent) as parent:
+            status = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+            if read is not None and identity(status) != read:
+                return None
+            if not_after is not None and status.st_mtime_ns > not_after:
                 return None
             target = _free(self._spool / folder, path.name)
-            source.rename(target)
-        except FileNotFoundError:
-            return None
-        return target
+            os.rename(path.name, target, src_dir_fd=parent)
+            return target
+        return None
 
     def prune(self, now: float) -> int:
         """Deletes the oldest beyond the limits; how many. `now` is seconds since 1970.

@@ -100,12 +100,12 @@ def decode(data: bytes) -> Observation:
         raise _wrong_field(str(error)) from None
     except RecursionError:
         raise SourceRefused(NOT_JSON, "The event is nested too deeply.", "Make it flatter.") from None
-    except ValueError as error:  # msgspec's own DecodeError and a broken UTF-8 sequence alike
+    except (msgspec.DecodeError, ValueError) as error:  # ValueError: broken UTF-8, or a number without end
         raise SourceRefused(
             NOT_JSON,
             f"This is not complete, valid JSON ({error}).",
             "Write the file under a .tmp name first and rename it when it is complete.",
-            incomplete="truncated" in str(error) or isinstance(error, UnicodeDecodeError),
+            incomplete=True,
         ) from None
     check(observation)
     return observation

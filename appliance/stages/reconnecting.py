@@ -18,6 +18,8 @@ async def run(device: Device) -> Trigger:
     for pause in (*PAUSES_S, 0.0):
         if device.network.link().online:
             return Trigger.RECONNECTED
+        if not await device.network.stored():
+            return Trigger.RECONNECT_FAILED  # there is nothing to try; a person has to choose a network
         try:
             await device.network.reconnect()
         except JoinFailed as failure:

@@ -34,14 +34,27 @@ class HostTelemetry:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        psutil.cpu_times_percent()  # the first call only starts the measurement
+        self._before = _cpu_times()
 
     async def facts(self) -> HostFacts:
         """The facts now; the reading happens in a thread."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> HostFacts:
-        return HostFacts(_memory(), _cpu(), _disk(self._folder), time.clock_gettime(time.CLOCK_BOOTTIME))
+        return HostFacts(_memory(), self._cpu(), _disk(self._folder), time.clock_gettime(time.CLOCK_BOOTTIME))
+
+    def _cpu(self) -> CpuUsage:
+        # psutil.cpu_times_percent keeps one "look before" per thread, so in a pool of threads a look may have
+        # none and would say 0 % idle. Ours belongs to this object.
+        before, self._before = self._before, _cpu_times()
+        user, system, idle = cpu_shares(before, self._before) or (None, None, None)
+        return CpuUsage(
+            user=user,
+            system=system,
+            idle=idle,
+            load_average=[round(each, 2) for each in psutil.getloadavg()],
+            temperature=_temperature(),
+        )
 
 
 def _memory() -> MemoryUsage:
@@ -54,15 +67,26 @@ def _memory() -> MemoryUsage:
     )
 
 
-def _cpu() -> CpuUsage:
-    times = psutil.cpu_times_percent()
-    return CpuUsage(
-        user=round(times.user, 1),
-        system=round(times.system, 1),
-        idle=round(times.idle, 1),
-        load_average=[round(each, 2) for each in psutil.getloadavg()],
-        temperature=_temperature(),
-    )
+CpuTimes = tuple[float, float, float, float]
+
+
+def _cpu_times() -> CpuTimes:
+    """Seconds of user (with nice), system (with interrupts), idle (with waiting for disks), and all of it."""
+    times = psutil.cpu_times()._asdict()
+    user = times["user"] + times.get("nice", 0.0)
+    system = times["system"] + times.get("irq", 0.0) + times.get("softirq", 0.0)
+    idle = times["idle"] + times.get("iowait", 0.0)
+    return user, system, idle, user + system + idle + times.get("steal", 0.0)
+
+
+def cpu_shares(before: CpuTimes, now: CpuTimes) -> tuple[float, float, float] | None:
+    """Per cent of user, system and idle between two readings; None when no time passed between them."""
+    passed = now[3] - before[3]
+    if passed <= 0:
+        return None
+    shares = (100 * (now[part] - before[part]) / passed for part in range(3))
+    user, system, idle = (round(min(100.0, max(0.0, share)), 1) for share in shares)
+    return user, system, idle
 
 
 def _temperature() -> float | None:

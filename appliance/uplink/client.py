@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import ssl
@@ -15,6 +14,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from appliance.errors import StartRefused
+from appliance.files import to_the_end
 from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
 from appliance.uplink.time import CloudTime
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 MAX_ANSWER = 1 << 20
+LONGEST_RETRY_S = 86_400.0
+"""A mistaken Retry-After must not silence a station for a year."""
 
 T = TypeVar("T")
 
@@ -64,7 +67,7 @@ class Reply:
         """The body as a message. Raises `Refused` (502) when the cloud's answer cannot be understood."""
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             problem = Problem(title="Answer not understood", status=502, detail=str(error))
             raise Refused(problem, None) from None
 
@@ -112,19 +115,22 @@ class CloudClient:
         extra = {name.lower(): value for name, value in (headers or {}).items()}
         if body:
             extra["content-type"] = content_type
+        boot = self._nonces.boot
         try:
             return await self._once(method, path, body, extra, timeout)
         except Refused as refusal:
-            if not self._learned(refusal.problem):
+            if not await self._learned(refusal.problem, boot):
                 raise
             log.info("repeating %s %s after a correction: %s", method, path, refusal.reason)
             return await self._once(method, path, body, extra, timeout)
 
-    def _learned(self, problem: Problem) -> bool:
+    async def _learned(self, problem: Problem, boot: int) -> bool:
+        """Whether a repetition can go better than the request that was signed with the counter `boot`."""
         if problem.reason == errors.CLOCK_SKEW:
             return True
         if problem.reason == errors.REPLAYED_NONCE and problem.min_boot_ctr is not None:
-            return self._nonces.raise_to(problem.min_boot_ctr)
+            await to_the_end(self._nonces.raise_to, problem.min_boot_ctr)
+            return self._nonces.boot > boot
         return False
 
     async def _once(
@@ -140,7 +146,7 @@ class CloudClient:
             async with self._open().request(
                 method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                answer = await response.content.read(MAX_ANSWER)
+                answer = await _body(response)
                 reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(error) from error
@@ -158,9 +164,23 @@ class CloudClient:
         server_time = _peek(reply.body, "server_time")
         if server_time:
             self.time.teach(server_time, sent, received)
+        if 300 <= reply.status < 400:  # the cloud never redirects; a hotspot's login page does
+            raise Unreachable(
+                "connect", f"Something answers in the cloud's place (HTTP {reply.status} redirect)."
+            )
         if reply.status < 400:
             return reply
         raise Refused(_problem(reply), _retry_after(reply.headers))
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of the answer. Raises `aiohttp.ClientPayloadError` for an endless one."""
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) > MAX_ANSWER:
+            raise aiohttp.ClientPayloadError(f"the answer is longer than {MAX_ANSWER} bytes")
+    return bytes(answer)
 
 
 class _Peek(msgspec.Struct):
@@ -177,14 +197,14 @@ def _peek(body: bytes, field: str) -> str:
 def _problem(reply: Reply) -> Problem:
     try:
         problem = msgspec.json.decode(reply.body, type=Problem)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return Problem(title=f"HTTP {reply.status}", status=reply.status)
     return msgspec.structs.replace(problem, status=reply.status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
+    return min(float(text), LONGEST_RETRY_S) if text.isascii() and text.isdigit() else None
 
 
 def unreachable(error: Exception) -> Unreachable:
@@ -203,12 +223,15 @@ def unreachable(error: Exception) -> Unreachable:
 
 
 def trust(ca_certificate: str | None, url: str) -> ssl.SSLContext | None:
-    """The TLS context for a cloud with its own CA; None for plain http and for public CAs."""
+    """The TLS context for a cloud with its own CA; None for plain http and for public CAs.
+
+    Raises `StartRefused` for a file that is no certificate.
+    """
     if ca_certificate is None or urlsplit(url).scheme != "https":
         return None
-    return ssl.create_default_context(cafile=ca_certificate)
-
-
-async def pause(seconds: float) -> None:
-    """A named sleep, so that stages read as sentences."""
-    await asyncio.sleep(seconds)
+    try:
+        return ssl.create_default_context(cafile=ca_certificate)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartRefused(
+            f"cloud.ca_certificate: {ca_certificate} cannot be used ({error}). Name a file with PEM certificates."
+        ) from None

@@ -9,8 +9,8 @@ import msgspec
 
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
-from appliance.uplink.upload import ChangedFile, MediaTicket, Upload
-from buffer.errors import StoreError
+from appliance.uplink.upload import ChangedFile, MediaTicket, NotNow, Upload
+from buffer.errors import MediaMissing, StoreError
 from buffer.media import MediaStore
 from buffer.message import Draft, Message, Priority
 from buffer.store import Store
@@ -125,14 +125,18 @@ class Delivery:
     async def _other(self, credentials: Credentials, message: Message) -> Outcome:
         if message.kind != MEDIA:
             return Rejected(f"no way to send a message of kind {message.kind!r}")
-        ticket = msgspec.json.decode(message.payload, type=MediaTicket)
         upload = Upload(self._client, self._media, f"/v1/devices/{credentials.device_id}/uploads")
         try:
+            ticket = msgspec.json.decode(message.payload, type=MediaTicket)
             done = await upload.run(ticket, pause=self._something_more_urgent)
-        except ChangedFile as error:
+        except (ChangedFile, msgspec.MsgspecError) as error:
             return Rejected(str(error))
+        except NotNow as reason:
+            return Retry(str(reason))
+        except MediaMissing as error:
+            return Rejected(f"the file is gone: {error}")
         except StoreError as error:
-            return Rejected(f"the file cannot be read: {error}")
+            return Retry(f"the file cannot be read: {error}")
         except Refused as refusal:
             if not _is_about_the_message(refusal):
                 raise

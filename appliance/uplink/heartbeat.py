@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 FASTEST_S = 1.0
 SLOWEST_S = 3600.0
 RETRY_S = 15.0
+MOST_ACKS = 100
+"""As many as one heartbeat may carry."""
 
 
 class Owner(Protocol):
@@ -33,7 +35,7 @@ class Owner(Protocol):
     async def describe(self) -> HeartbeatRequest:
         """The station's condition now."""
 
-    def renamed(self, name: str) -> None:
+    async def renamed(self, name: str) -> None:
         """The owner gave the station another name."""
 
     def configured(self, update: ConfigUpdates) -> None:
@@ -53,9 +55,15 @@ class Heartbeat:
         self._owner = owner
         self._wait_online = wait_online
         self._kicked = asyncio.Event()
+        self._one = asyncio.Lock()
         self._pending: list[CommandAck] = []
         self.last_answer: str | None = None
         self.last_failure: str | None = None
+        self._came_back: list[Callable[[], None]] = []
+
+    def when_back(self, action: Callable[[], None]) -> None:
+        """Calls `action` whenever the cloud answers again after it did not."""
+        self._came_back.append(action)
 
     def kick(self) -> None:
         """Beat now: something changed that the owner is waiting to see."""
@@ -84,35 +92,44 @@ class Heartbeat:
 
     def _say(self, failure: str | None) -> None:
         """A fault is logged once per episode, not once per beat."""
-        if failure != self.last_failure:
-            log.warning("heartbeat: %s", failure) if failure else log.info("heartbeat: answered again")
-        self.last_failure = failure
+        before, self.last_failure = self.last_failure, failure
+        if failure is not None and failure != before:
+            log.warning("heartbeat: %s", failure)
+        if failure is None and before is not None:
+            log.info("heartbeat: answered again")
+            for action in self._came_back:
+                action()
 
     async def beat(self) -> float:
         """One heartbeat; returns the seconds until the next. Raises `Unreachable` or `Refused`."""
-        credentials = self._owner.credentials()
-        if credentials is None:
-            return RETRY_S
-        acks, self._pending = self._pending, []
-        request = msgspec.structs.replace(await self._owner.describe(), command_acks=acks)
-        try:
-            reply = await self._client.send(
-                "POST", f"/v1/devices/{credentials.device_id}/heartbeat", msgspec.json.encode(request)
-            )
-        except (Unreachable, Refused):
-            self._pending = acks + self._pending
-            raise
-        answer = reply.read(HeartbeatAnswer)
-        self._take(answer)
-        return min(max(float(answer.next_heartbeat_in), FASTEST_S), SLOWEST_S)
+        async with self._one:
+            credentials = self._owner.credentials()
+            if credentials is None:
+                return RETRY_S
+            answer = await self._send(credentials)
+            await self._take(answer)
+            return min(max(float(answer.next_heartbeat_in), FASTEST_S), SLOWEST_S)
 
-    def _take(self, answer: HeartbeatAnswer) -> None:
+    async def _send(self, credentials: Credentials) -> HeartbeatAnswer:
+        """Acknowledgements stay until an answer shows that the cloud has them."""
+        acks = self._pending[:MOST_ACKS]
+        request = msgspec.structs.replace(await self._owner.describe(), command_acks=acks)
+        reply = await self._client.send(
+            "POST", f"/v1/devices/{credentials.device_id}/heartbeat", msgspec.json.encode(request)
+        )
+        answer = reply.read(HeartbeatAnswer)
+        del self._pending[: len(acks)]
+        return answer
+
+    async def _take(self, answer: HeartbeatAnswer) -> None:
         self.last_answer = answer.server_time
         if answer.device_name:
-            self._owner.renamed(answer.device_name)
+            await self._owner.renamed(answer.device_name)
         if answer.config_updates is not None:
             self._owner.configured(answer.config_updates)
         for command in answer.commands:
+            if any(ack.id == command.id for ack in self._pending):
+                continue
             log.warning("command %s (%s) is not supported by this version", command.id, command.type)
             self._pending.append(CommandAck(id=command.id, state="REJECTED", detail="unsupported"))
         self._owner.advised(answer)

@@ -30,7 +30,7 @@ class CloudTime:
         """Learns from an answer of the cloud; `sent` and `received` are monotonic seconds."""
         try:
             server = parse(server_time).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         self._offset = learn(server, sent, received)
 

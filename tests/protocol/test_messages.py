@@ -99,6 +99,12 @@ def test_time_text_needs_a_zone() -> None:
         clock.parse("2026-01-02T03:04:05")
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_outside_the_calendar_is_refused_like_any_other(text: str) -> None:
+    with pytest.raises(ValueError, match="years"):
+        clock.parse(text)
+
+
 def test_an_offset_survives_a_jumping_wall_clock() -> None:
     offset = clock.learn(server_unix=1_000_000.0, sent_mono=10.0, received_mono=12.0)
     assert offset.now(11.0) == 1_000_000.0

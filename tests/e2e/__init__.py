@@ -1,0 +1,1 @@
+"""Journeys with the real cloud and station processes over real HTTP."""
