@@ -1,0 +1,59 @@
+"""What every page needs, in one immutable bundle, and how a request finds it; no pages here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from jinja2 import Environment
+
+from portal.assets import Assets
+from portal.captive import Visitors
+from portal.feed import Feed
+from portal.guard import Attempts, Tokens
+from portal.languages import Language, Languages
+from portal.settings import PortalSettings
+from portal.view import Station
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The parts of one portal."""
+
+    station: Station
+    settings: PortalSettings
+    languages: Languages
+    templates: Environment
+    assets: Assets
+    tokens: Tokens
+    attempts: Attempts
+    visitors: Visitors
+    feed: Feed
+    streams: asyncio.Semaphore
+    secret: bytes
+    now: Callable[[], float] = time.monotonic
+
+
+CONTEXT = web.AppKey("context", Context)
+
+LANGUAGE_COOKIE = "language"
+
+
+def of(request: web.Request) -> Context:
+    """The context of this request's application."""
+    return request.app[CONTEXT]
+
+
+def client(request: web.Request) -> str:
+    """The address of whoever asks, as far as it is known."""
+    return request.remote or "unknown"
+
+
+def language(request: web.Request) -> Language:
+    """The language this person chose before, else the one their browser asks for."""
+    languages = of(request).languages
+    chosen = languages.get(request.cookies.get(LANGUAGE_COOKIE, ""))
+    return chosen or languages.choose(request.headers.get("Accept-Language", ""))

@@ -1,0 +1,219 @@
+"""A station that needs no station: scriptable for tests, and lively enough to show every page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from portal.ssid import display
+from portal.view import (
+    NOTHING,
+    Attempt,
+    Backlog,
+    Breaker,
+    ClaimCard,
+    Clock,
+    Host,
+    JoinRequest,
+    Led,
+    Network,
+    NetworkInfo,
+    Recording,
+    Refusal,
+    Sentence,
+    Snapshot,
+    Uploads,
+    Waiting,
+)
+
+NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+
+CARD = ClaimCard(
+    short_id="KXPMVT",
+    pin="482913",
+    claim_url="https://cloud.example.org/claim#KXPMVT.q8Yw3fJr0cX2nLk5Vt7bZg",
+    cloud_address="cloud.example.org/claim",
+)
+
+VERDICTS = {
+    "NET-001": (
+        Sentence("The password for %(ssid)s was not accepted."),
+        Sentence("Check it and try again; capital letters matter."),
+    ),
+    "NET-002": (
+        Sentence("%(ssid)s is not in reach of the station."),
+        Sentence("Move the station nearer to the router, then try again."),
+    ),
+}
+
+IN_SETUP = Snapshot(
+    state="setup",
+    phase="setup",
+    progress=20,
+    tone="waiting",
+    step=Sentence("The station waits for you to choose its network."),
+    short_id="KXPMVT",
+    hotspot=True,
+    card=CARD,
+    clock=Clock(NOON, synchronized=False, source="floor"),
+    led=Led("ready", "green", "circle", Sentence("Steady green: ready for you")),
+    recording=Recording(active=None),
+    host=Host(21_400_000_000, 31_000_000_000, 240_000_000, 1_000_000_000, 3.0, 47.5, 3_700.0),
+    version="0.1.0",
+    log=("12:00:00 INFO portal is open", "12:00:01 INFO the station waits for a network"),
+)
+
+ONLINE = NetworkInfo("Home-5G", connected=True, online=True, kind="wifi", signal=71, address="192.168.1.40")
+
+WAITING_FOR_CLAIM = replace(
+    IN_SETUP,
+    state="network_ready",
+    phase="claiming",
+    progress=60,
+    step=Sentence("The station is online and waits for you to claim it."),
+    hotspot=False,
+    network=ONLINE,
+    clock=Clock(NOON, synchronized=True, source="NTP", offset_ms=2.6),
+)
+
+CONNECTING = replace(
+    IN_SETUP,
+    state="connecting",
+    phase="configuring",
+    progress=40,
+    tone="working",
+    step=Sentence("The station is joining the network."),
+)
+
+RUNNING = replace(
+    WAITING_FOR_CLAIM,
+    state="operational",
+    phase="operational",
+    progress=100,
+    tone="running",
+    step=Sentence("The station is running."),
+    claimed=True,
+    card=None,
+    station_name="Roof south",
+    recording=Recording(active=True, last_event=NOON.replace(hour=11, minute=52), events=214),
+    uploads=Uploads(delivered=1203, last=NOON.replace(hour=11, minute=58)),
+    backlog=Backlog(
+        (
+            Waiting("high", 3, 6_400_000, 95.0),
+            Waiting("normal", 9, 21_000, 480.0),
+            Waiting("low", 40, 88_000, 4_000.0),
+        ),
+    ),
+    breaker=Breaker(),
+)
+
+NEARBY = (
+    Network(b"Home-5G", 82, "wpa2", "2.4", known=True),
+    Network(b"Home-5G", 61, "wpa2", "5"),
+    Network("Café Ωmega".encode(), 58, "open", "2.4"),
+    Network(b"Observatory", 49, "wpa3", "5"),
+    Network(b"eduroam", 40, "enterprise", "2.4"),
+    Network(b"dlink", 22, "wep", "2.4"),
+)
+
+
+def failed_attempt(code: str, ssid: bytes, security: str = "wpa2") -> Attempt:
+    """How a try ended that failed with one of `VERDICTS`. Raises KeyError for another code."""
+    sentence, action = VERDICTS[code]
+    said = replace(sentence, fields={"ssid": display(ssid)})
+    return Attempt(ssid, False, code, said, action, NOON, security)
+
+
+class FakeStation:
+    """A `Station` whose snapshot is set by `show`, and which writes down what was asked of it.
+
+    `passwords` maps a network's bytes to the one password it accepts; a network that is missing cannot be
+    found. `join` only starts: `settle` ends the try with the verdict, as a radio would. Set `refuse` to have
+    the next request refused.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot = IN_SETUP,
+        nearby: Sequence[Network] = NEARBY,
+        passwords: Mapping[bytes, str | None] | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self.nearby = list(nearby)
+        self.passwords = dict(passwords or {b"Home-5G": "correct horse"})
+        self.asked: list[tuple[str, Any]] = []
+        self.seen: list[tuple[str, str]] = []
+        self.refuse: Refusal | None = None
+        self._changed = asyncio.Condition()
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    async def show(self, snapshot: Snapshot | None = None, **changes: Any) -> None:
+        """Show `snapshot`, or the present one with `changes`, and tell the listeners."""
+        self._snapshot = replace(snapshot or self._snapshot, **changes)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _move(self, to: Snapshot, **changes: Any) -> None:
+        """Show `to`, but whoever owns the station and its card stays the same."""
+        await self.show(to, card=self._snapshot.card, claimed=self._snapshot.claimed, **changes)
+
+    async def changes(self) -> AsyncIterator[Snapshot]:
+        last = self._snapshot
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._snapshot is not last)  # noqa: B023
+            last = self._snapshot
+            yield last
+
+    async def networks(self, rescan: bool = False) -> Sequence[Network]:
+        if rescan:
+            self._ask("rescan")
+        return tuple(self.nearby)
+
+    async def join(self, request: JoinRequest) -> None:
+        self._ask("join", request)
+        await self._move(CONNECTING)
+
+    async def settle(self) -> None:
+        """End the try that `join` began."""
+        request: JoinRequest = [value for name, value in self.asked if name == "join"][-1]
+        verdict = self._verdict(request)
+        if verdict:
+            failed = failed_attempt(verdict, request.ssid, request.security)
+            await self._move(IN_SETUP, attempt=failed)
+            return
+        network = replace(ONLINE, ssid_display=display(request.ssid))
+        joined = Attempt(request.ssid, True, "", NOTHING, NOTHING, NOON, request.security)
+        await self._move(WAITING_FOR_CLAIM, network=network, attempt=joined)
+
+    def _verdict(self, request: JoinRequest) -> str:
+        if request.ssid not in self.passwords:
+            return "NET-002"
+        return "" if self.passwords[request.ssid] == request.passphrase else "NET-001"
+
+    async def use_claim_code(self, token: str) -> None:
+        self._ask("claim code", token)
+
+    async def cancel(self) -> None:
+        self._ask("cancel")
+        await self._move(IN_SETUP)
+
+    async def client_seen(self, client: str, step: str) -> None:
+        self.seen.append((client, step))
+
+    async def locate(self) -> None:
+        self._ask("locate")
+
+    async def retry(self) -> None:
+        self._ask("retry")
+
+    def _ask(self, name: str, value: Any = None) -> None:
+        if self.refuse is not None:
+            refused, self.refuse = self.refuse, None
+            raise refused
+        self.asked.append((name, value))

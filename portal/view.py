@@ -1,0 +1,296 @@
+"""The portal's port: what a page may know (`Snapshot`) and what it may ask for (`Station`); no HTTP here.
+
+Everything is immutable. A page never reaches behind this file, so whoever can fill a `Snapshot` and
+answer `Station` (the real appliance, the simulator, a test's fake) can stand behind the portal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+PHASES = ("setup", "configuring", "claiming", "operational")
+"""The four phases a person walks through, in order; `error` and `halted` stand apart."""
+
+TONES = ("failed", "working", "running", "waiting", "unknown")
+"""One colour and one shape each: red square, amber triangle, green circle, blue ring, grey dash."""
+
+PRIORITIES = ("critical", "high", "normal", "low")
+
+SECURITIES = ("open", "wep", "wpa2", "wpa3", "enterprise")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """An English sentence that is also its own message id; `%(name)s` marks are filled after translation."""
+
+    text: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __str__(self) -> str:
+        return self.text % self.fields
+
+
+NOTHING = Sentence("")
+
+
+class Refusal(Exception):
+    """A request that is not granted: a stable code, why, what to do, and the form field it belongs to.
+
+    `field` is one of `network`, `name`, `password`, `claim_code`, or None when it concerns the whole form.
+    `keep_as_typed` offers a box with which the person may insist on what was typed.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        sentence: Sentence,
+        action: Sentence = NOTHING,
+        *,
+        field: str | None = None,
+        keep_as_typed: bool = False,
+    ) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
+        self.action = action
+        self.field = field
+        self.keep_as_typed = keep_as_typed
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """How the station reaches the world now. `signal` is 0-100; `address` the numeric local address."""
+
+    ssid_display: str = ""
+    connected: bool = False
+    online: bool = False
+    kind: str = "none"  # wifi, ethernet or none
+    signal: int | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How the last try to join a network ended; kept until the next try, so a returning phone finds it.
+
+    `ssid` are the name's bytes, so that the form can be shown again for the same network. `code` is empty
+    when `ok`.
+    """
+
+    ssid: bytes
+    ok: bool
+    code: str
+    sentence: Sentence
+    action: Sentence
+    when: datetime | None = None
+    security: str = "wpa2"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCard:
+    """What proves to the cloud that a person stands at this station. Secret outside the claim page."""
+
+    short_id: str
+    pin: str = field(repr=False)
+    claim_url: str = field(repr=False)
+    cloud_address: str = ""
+    valid: bool = True
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What of one priority waits to be sent. `oldest` is the age in seconds of the oldest message."""
+
+    priority: str
+    count: int = 0
+    size: int = 0  # bytes
+    oldest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """All that waits, most urgent first, and the number of dead messages that will not be tried again."""
+
+    waiting: tuple[Waiting, ...] = ()
+    dead: int = 0
+
+    @property
+    def count(self) -> int:
+        return sum(row.count for row in self.waiting)
+
+    @property
+    def size(self) -> int:
+        return sum(row.size for row in self.waiting)
+
+    @property
+    def oldest(self) -> float | None:
+        return max((row.oldest for row in self.waiting if row.oldest is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """The circuit breaker of the uplink: `closed` lets through, `open` waits, `half_open` tries one."""
+
+    state: str = "closed"
+    reason: Sentence = NOTHING
+    retry_in: float | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """What reached the cloud so far."""
+
+    delivered: int = 0
+    last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The station's idea of UTC and how far to trust it. `offset_ms` is the last known error."""
+
+    time: datetime | None = None
+    synchronized: bool = False
+    source: str = ""
+    offset_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """What the light on the station shows now. `shape` is one of square, triangle, circle, ring, dash."""
+
+    pattern: str = ""
+    colour: str = "off"  # red, yellow, green, blue, white or off
+    shape: str = "dash"
+    description: Sentence = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Whether sources deliver. `active` is None while nothing is known yet."""
+
+    active: bool | None = None
+    last_event: datetime | None = None
+    events: int = 0
+    detail: Sentence = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Facts about the computer: bytes, percent, degrees Celsius, seconds; None where there is no sensor."""
+
+    disk_free: int | None = None
+    disk_total: int | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    cpu_percent: float | None = None
+    temperature: float | None = None
+    uptime: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the person should know and can act on."""
+
+    code: str
+    sentence: Sentence
+    action: Sentence = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent picture of the station; every page and the status JSON are drawn from it alone."""
+
+    state: str
+    phase: str
+    progress: int = 0  # percent
+    tone: str = "unknown"
+    step: Sentence = NOTHING
+    station_name: str = ""
+    short_id: str = ""
+    claimed: bool = False
+    hotspot: bool = False
+    network: NetworkInfo = NetworkInfo()
+    attempt: Attempt | None = None
+    card: ClaimCard | None = None
+    backlog: Backlog = Backlog()
+    breaker: Breaker = Breaker()
+    uploads: Uploads = Uploads()
+    clock: Clock = Clock()
+    led: Led = Led()
+    recording: Recording = Recording()
+    host: Host = Host()
+    warnings: tuple[Notice, ...] = ()
+    log: tuple[str, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown."""
+
+    ssid: bytes
+    signal: int = 0
+    security: str = "wpa2"
+    band: str = ""
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """What the person asked for; already checked for shape. `passphrase` is None for an open network."""
+
+    ssid: bytes
+    passphrase: str | None = field(default=None, repr=False)
+    hidden: bool = False
+    security: str = "wpa2"
+
+
+class Station(Protocol):
+    """What the portal asks of the station. Every method may raise `Refusal`."""
+
+    def snapshot(self) -> Snapshot:
+        """The picture now. Cheap: called for every page."""
+        ...
+
+    async def networks(self, rescan: bool = False) -> Sequence[Network]:
+        """Networks in the air, in any order and with duplicates; from the last scan unless `rescan`."""
+        ...
+
+    async def join(self, request: JoinRequest) -> None:
+        """Take the request and return at once; the outcome comes as `Snapshot.attempt`.
+
+        The implementer leaves the person's phone about three seconds to load the progress page before it
+        takes the hotspot down.
+        """
+        ...
+
+    async def use_claim_code(self, token: str) -> None:
+        """Keep a claim code from the person's account and use it as soon as the station is online."""
+        ...
+
+    async def cancel(self) -> None:
+        """Stop trying to join and go back to the choice of networks."""
+        ...
+
+    async def client_seen(self, client: str, step: str) -> None:
+        """A client reached a step of the funnel: probe, page, form, attempt or result. Must not fail."""
+        ...
+
+    async def locate(self) -> None:
+        """Blink the light for a while, so that a person finds the station."""
+        ...
+
+    async def retry(self) -> None:
+        """Try to send what waits now, without waiting for the breaker."""
+        ...
+
+    def changes(self) -> AsyncIterator[Snapshot]:
+        """Every new snapshot from now on; a slow reader may miss ones in between, never the last."""
+        ...

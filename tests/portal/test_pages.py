@@ -1,0 +1,260 @@
+"""Every page in every language: complete, small, and saying what it must."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from portal import pseudo
+from portal.fakes import CARD, IN_SETUP, NEARBY, RUNNING, WAITING_FOR_CLAIM, FakeStation, failed_attempt
+from portal.sentences import refusal
+from portal.server import create_app, serving
+from portal.settings import PortalSettings
+from portal.view import Breaker, Clock, NetworkInfo, Notice, Recording, Sentence, Snapshot
+from tests.portal.phone import Phone
+
+STATIC = Path(__file__).parents[2] / "portal" / "static"
+
+FAILED = replace(IN_SETUP, attempt=failed_attempt("NET-001", b"Home-5G"))
+CONNECTING = replace(IN_SETUP, state="connecting", phase="configuring", tone="working")
+ACTIVATING = replace(WAITING_FOR_CLAIM, state="activating", claimed=True, card=None)
+TROUBLED = replace(
+    RUNNING,
+    state="reconnecting",
+    tone="working",
+    network=NetworkInfo(),
+    breaker=Breaker("open", Sentence("The connection was refused."), 42.0),
+    clock=Clock(),
+    recording=Recording(active=False, detail=Sentence("The camera folder is missing.")),
+    warnings=(Notice("SRC-001", Sentence("No camera delivers."), Sentence("Check its cable.")),),
+    log=tuple(f"12:00:{second:02d} WARNING uplink refused" for second in range(40)),
+)
+
+PAGES: dict[str, tuple[Snapshot, str]] = {
+    "list": (IN_SETUP, "/setup"),
+    "list after a failure": (FAILED, "/setup"),
+    "join": (IN_SETUP, f"/setup?network={b'Home-5G'.hex()}"),
+    "join weak": (IN_SETUP, f"/setup?network={b'dlink'.hex()}"),
+    "join open": (IN_SETUP, f"/setup?network={NEARBY[2].ssid.hex()}"),
+    "join enterprise": (IN_SETUP, f"/setup?network={b'eduroam'.hex()}"),
+    "join other": (IN_SETUP, "/setup?network=other&show"),
+    "progress": (CONNECTING, "/progress"),
+    "starting": (replace(IN_SETUP, state="initializing"), "/progress"),
+    "failed": (FAILED, "/progress"),
+    "claim on the hotspot": (IN_SETUP, "/claim"),
+    "claim": (WAITING_FOR_CLAIM, "/claim?code=taken"),
+    "claim used up": (replace(WAITING_FOR_CLAIM, card=replace(CARD, valid=False)), "/claim"),
+    "claim without a card": (replace(IN_SETUP, card=None), "/claim"),
+    "claim code": (IN_SETUP, "/claim?enter"),
+    "activating": (ACTIVATING, "/claim"),
+    "status": (RUNNING, "/status?done=locate"),
+    "status troubled": (TROUBLED, "/status"),
+    "status in setup": (IN_SETUP, "/status"),
+    "not found": (RUNNING, "/nowhere"),
+}
+
+every_page = pytest.mark.parametrize(("snapshot", "path"), PAGES.values(), ids=PAGES)
+
+
+class _Outline(HTMLParser):
+    """Counts what must balance and collects what must be labelled."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "path", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[str] = []
+        self.ids: list[str] = []
+        self.labels: set[str] = set()
+        self.inputs: set[str] = set()
+        self.landmarks: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        at = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag in ("h1", "h2"):
+            self.headings.append(tag)
+        if tag in ("header", "main", "footer"):
+            self.landmarks.append(tag)
+        if at.get("id"):
+            self.ids.append(str(at["id"]))
+        if tag == "label" and at.get("for"):
+            self.labels.add(str(at["for"]))
+        if tag in ("input", "select") and at.get("type") not in ("hidden", "checkbox"):
+            self.inputs.add(str(at["id"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+@every_page
+async def test_a_page_is_well_formed_and_labelled(
+    phone: Phone, station: FakeStation, snapshot: Snapshot, path: str
+) -> None:
+    await station.show(snapshot)
+    page = await phone.open(path)
+    outline = _Outline()
+    outline.feed(page.html)
+    assert outline.open == []
+    assert outline.headings.count("h1") == 1
+    assert outline.landmarks == ["header", "main", "footer"]
+    assert outline.inputs <= outline.labels
+    assert len(outline.ids) == len(set(outline.ids))
+    assert (page.language, page.direction) == ("en", "ltr")
+
+
+@every_page
+async def test_a_page_is_small_over_the_wire_with_and_without_compression(
+    address: str, station: FakeStation, snapshot: Snapshot, path: str
+) -> None:
+    await station.show(snapshot)
+    station.nearby = [replace(NEARBY[1], ssid=b"network %02d" % n, signal=n) for n in range(20)]
+    async with Phone(address) as phone:
+        for encoding in ("identity", "gzip"):
+            headers = {"Accept-Encoding": encoding, "Cache-Control": "no-store"}
+            async with phone.session.get(address + path, headers=headers) as response:
+                await response.read()
+                assert response.headers.get("Content-Encoding", "identity") == encoding
+                assert response.headers["Cache-Control"] == "no-store"
+                assert 0 < response.content.total_raw_bytes < (20_000 if encoding == "identity" else 6_000)
+
+
+def test_the_stylesheet_and_the_script_are_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in STATIC.iterdir()}
+    assert sizes["portal.css"] < 8192
+    assert sizes["live.js"] < 4096
+    assert set(sizes) == {"portal.css", "live.js", "icon.svg"}
+
+
+# What is data and not language: names, numbers, codes, units, other languages' names.
+_DATA = re.compile(
+    r"[\u2066-\u2069]|Home-5G|Café Ωmega|Observatory|eduroam|dlink|KXPMVT|K X P M V T"
+    r"|cloud\.example\.org/claim|Roof south|English|Pseudo \(.*?\)"
+    r"|\b(NET|WEB|SRC)-\d{3}\b|\bready\b|192\.168\.1\.40|NTP|floor|UTC"
+    r"|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"
+)
+
+
+@every_page
+async def test_no_text_escapes_translation(
+    address: str, station: FakeStation, snapshot: Snapshot, path: str
+) -> None:
+    """In the pseudo-locale every message stands in brackets; what stands outside must be data."""
+    await station.show(snapshot)
+    async with Phone(address, language=pseudo.LONG) as phone:
+        page = await phone.open(path)
+    text = _DATA.sub("", page.text)
+    while (shorter := re.sub(r"\[[^\[\]]*\]", "", text)) != text:
+        text = shorter
+    assert re.findall(r"[A-Za-z]{2,}", text) == []
+    labels = re.findall(r'aria-label="([^"]*)"', page.html)
+    assert [label for label in labels if not label.startswith("[")] == []
+
+
+@every_page
+async def test_right_to_left_is_said_to_the_browser(
+    address: str, station: FakeStation, snapshot: Snapshot, path: str
+) -> None:
+    await station.show(snapshot)
+    async with Phone(address, language=pseudo.RIGHT_TO_LEFT) as phone:
+        page = await phone.open(path)
+    assert (page.language, page.direction) == (pseudo.RIGHT_TO_LEFT, "rtl")
+    assert page.headers["Content-Language"] == pseudo.RIGHT_TO_LEFT
+
+
+async def test_the_language_can_be_switched_and_is_remembered(address: str) -> None:
+    async with Phone(address, cookies=True) as phone:
+        page = await phone.open("/setup?network=other")
+        form = page.form("/language")
+        assert ("language", pseudo.RIGHT_TO_LEFT) in form.buttons
+        switched = await phone.send(page, "/language", language=pseudo.RIGHT_TO_LEFT)
+        assert (switched.path, switched.language) == ("/setup?network=other", pseudo.RIGHT_TO_LEFT)
+        assert (await phone.open("/status")).language == pseudo.RIGHT_TO_LEFT
+
+
+async def test_with_one_language_there_is_nothing_to_switch(station: FakeStation) -> None:
+    async with (
+        serving(create_app(station, settings=PortalSettings()), "127.0.0.1", 0) as address,
+        Phone(address) as phone,
+    ):
+        assert "/language" not in (await phone.open("/setup")).html
+
+
+async def test_the_list_is_in_order_with_other_network_last(phone: Phone) -> None:
+    page = await phone.open("/setup")
+    rows = [label for href, label in page.links if href.startswith("/setup?network=")]
+    assert rows == [
+        "Home-5G saved",
+        "Café Ωmega open to everyone",
+        "Observatory 5 GHz only",
+        "eduroam company login",
+        "dlink very old protection",
+        "Other network…",
+    ]
+
+
+async def test_the_password_can_be_shown_without_a_script(phone: Phone) -> None:
+    page = await phone.open("/setup?network=other")
+    assert 'name="password" type="password"' in page.html
+    shown = await phone.follow(page, "Show")
+    assert 'name="password" type="text"' in shown.html
+    assert 'type="password"' in (await phone.follow(shown, "Hide")).html
+
+
+async def test_a_weak_signal_is_said_before_trying(phone: Phone) -> None:
+    page = await phone.open(f"/setup?network={b'dlink'.hex()}")
+    assert "The signal is weak where the station stands." in page.text
+
+
+async def test_the_status_page_answers_five_questions_first(phone: Phone, station: FakeStation) -> None:
+    await station.show(TROUBLED)
+    text = (await phone.open("/status")).text
+    questions = [
+        "Is it recording? No The camera folder is missing.",
+        "Is it online? No No network",
+        "Is anything waiting? 52 messages, 6.5 MB Kept until the station is online",
+        "Is the clock right? Not known yet",
+        "What should I do? Check its cable. SRC-001",
+    ]
+    places = [text.index(question) for question in questions]
+    assert places == sorted(places)
+    assert places[-1] < text.index("Blink the light")
+
+
+async def test_a_technician_can_blink_the_light_and_send_now(phone: Phone, station: FakeStation) -> None:
+    await station.show(RUNNING)
+    page = await phone.open("/status")
+    assert "blinks now" in (await phone.send(page, "/status/locate")).text
+    assert "tries to send now" in (await phone.send(page, "/status/retry")).text
+    assert [name for name, _ in station.asked] == ["locate", "retry"]
+
+
+async def test_what_the_station_cannot_do_now_is_a_page_with_a_code(
+    phone: Phone, station: FakeStation
+) -> None:
+    await station.show(RUNNING)
+    page = await phone.open("/status")
+    station.refuse = refusal("WEB-008")
+    assert "WEB-008" in (await phone.send(page, "/status/retry")).text
+
+
+async def test_a_claim_link_is_offered_only_where_it_can_work(phone: Phone, station: FakeStation) -> None:
+    assert CARD.claim_url not in (await phone.open("/claim")).html
+    await station.show(WAITING_FOR_CLAIM)
+    assert (await phone.open("/claim")).link("Claim it on this device") == CARD.claim_url
+
+
+async def test_static_files_may_be_kept_under_their_exact_version(phone: Phone) -> None:
+    html = (await phone.open("/setup")).html
+    url = re.search(r'"(/static/portal\.css\?\w+)"', html)
+    assert url is not None
+    assert "immutable" in (await phone.open(url[1])).headers["Cache-Control"]
+    assert (await phone.open("/static/portal.css?old")).headers["Cache-Control"] == "no-cache"
+    assert (await phone.open("/static/..%2fserver.py")).path != "/static/../server.py"
