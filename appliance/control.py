@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from appliance.front import Front
+from appliance.reset import StartOver
 from portal.view import ClaimCard, Refusal, Sentence, Snapshot
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """An aiohttp application on a Unix socket, mode 0600."""
 
-    def __init__(self, front: Front, cloud_url: str, reset: Callable[[bool], Awaitable[None]]) -> None:
+    def __init__(self, front: Front, cloud_url: str, start_over: StartOver) -> None:
         self._front = front
         self._cloud_url = cloud_url
-        self._reset = reset
+        self._start_over = start_over
 
     def app(self) -> web.Application:
         """The application."""
@@ -61,7 +61,7 @@ class Control:
     async def _register(self, request: web.Request) -> web.Response:
         try:
             wish = msgspec.json.decode(await request.read(), type=RegisterWish)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             return _json({"code": "CTL-001", "detail": str(error)}, 400)
         if wish.api_url and wish.api_url.rstrip("/") != self._cloud_url:
             detail = (
@@ -72,15 +72,17 @@ class Control:
             await self._front.use_claim_code(wish.token)
         except Refusal as refusal:
             detail = f"{refusal.sentence} {refusal.action}"
-            return _json({"code": refusal.code, "detail": detail}, 409 if refusal.code == "REG-003" else 400)
+            return _json({"code": refusal.code, "detail": detail}, 400 if refusal.code == "REG-004" else 409)
         return _json({"accepted": True}, 202)
 
     async def _do_reset(self, request: web.Request) -> web.Response:
         try:
             wish = msgspec.json.decode(await request.read() or b"{}", type=ResetWish)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             return _json({"code": "CTL-001", "detail": str(error)}, 400)
-        await self._reset(wish.purge)
+        if not await self._start_over.ask(purge=wish.purge):
+            detail = "The station has stopped. Switch it off and on, then ask again."
+            return _json({"code": "CTL-003", "detail": detail}, 409)
         return _json({"accepted": True}, 202)
 
     async def _locate(self, _request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from appliance.control import Control, serve
 from appliance.errors import StartRefused
 from appliance.files import private_folder
 from appliance.logs import Tail
+from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from appliance.settings import Settings
 from appliance.sources.ingest import create_ingest_app
@@ -52,6 +53,8 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
     paths = Paths(settings.data_dir)
     try:
         private_folder(paths.state)
+    except PermissionError:
+        raise
     except OSError as error:
         raise StartRefused(f"{paths.data}: {error.strerror}. Choose another device.data_dir.") from None
     network = hardware.network(settings, paths)
@@ -63,10 +66,22 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         store = await _open_store(settings, paths, stack)
         media = MediaStore(paths.media, store, max_bytes=settings.buffer.max_file_bytes)
         await media.sweep()
-        station = build(settings, paths, network, store, media, tail)
+        station = await _build(settings, paths, network, store, media, tail)
         stack.push_async_callback(network.close)
         stack.push_async_callback(station.device.client.close)
         return await _work(station, settings, watchdog)
+
+
+async def _build(
+    settings: Settings, paths: Paths, network: NetworkPort, store: Store, media: MediaStore, tail: Tail
+) -> Station:
+    """In a thread, because it writes a few small files and, at the first start, makes a key."""
+    try:
+        return await asyncio.to_thread(build, settings, paths, network, store, media, tail)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise StartRefused(f"{error.filename or paths.data}: {error.strerror}. Check the disk.") from None
 
 
 async def _open_store(settings: Settings, paths: Paths, stack: AsyncExitStack) -> Store:
@@ -128,12 +143,7 @@ async def _signals(ending: asyncio.Future[Ending]) -> AsyncIterator[None]:
 async def _doors(station: Station, settings: Settings) -> AsyncIterator[None]:
     """Portal, ingest and control. The pages come last, so that who sees them finds everything behind them."""
     runners: list[web.AppRunner] = []
-
-    async def wish_reset(purge: bool) -> None:
-        await asyncio.to_thread(reset.wish, station.paths, purge=purge)
-        await station.front.reset()
-
-    control = Control(station.front, station.device.client.url, wish_reset)
+    control = Control(station.front, station.device.client.url, station.start_over)
     try:
         runners.append(await _socket(control.app(), settings.control_socket, 0o600))
         runners.append(await _socket(create_ingest_app(station.intake), settings.ingest_socket, 0o660))
@@ -152,7 +162,8 @@ async def _socket(app: web.Application, path: Path, mode: int) -> web.AppRunner:
 
 
 async def _portal(station: Station, settings: Settings) -> web.AppRunner:
-    app = create_app(station.front, settings=PortalSettings())
+    name = f"meteor-{station.device.key.short_id.lower()}.local"
+    app = create_app(station.front, settings=PortalSettings(names=(name,)))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from appliance.configuration.apply import Configuration
+from appliance.files import to_the_end
 from appliance.identity.card import Card, CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -102,7 +103,8 @@ class Device:
         """Raises the hotspot, always with the same name and key. Without a radio the portal is on the LAN."""
         if self.network.hotspot() is not None:
             return
-        info = HotspotInfo(f"Meteor-{self.key.short_id}", self.hotspot_key.current(), HOTSPOT_ADDRESS)
+        key = await to_the_end(self.hotspot_key.current)
+        info = HotspotInfo(f"Meteor-{self.key.short_id}", key, HOTSPOT_ADDRESS)
         try:
             await self.network.start_hotspot(info)
         except HotspotFailed as failure:
@@ -110,9 +112,9 @@ class Device:
             return
         log.info("hotspot started: %s", info.ssid)
 
-    def publish_card(self) -> None:
+    async def publish_card(self) -> None:
         """Shows PIN and QR code wherever this station can show something."""
-        card: Card = self.card.current()
+        card: Card = await to_the_end(self.card.current)
         if self.panel.show_card(card, self.client.url):
             log.info("QR and PIN published for %s", card.short_id)
 

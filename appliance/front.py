@@ -14,7 +14,7 @@ from buffer.drain import Drain
 from portal import view
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
 from protocol.codes import CodeRefused, parse_claim_token
-from statemachine.lifecycle import State, Trigger
+from statemachine.lifecycle import State
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def N_(text: str) -> str:
 
 BUSY = N_("The station is not waiting for a network now.")
 BUSY_ACTION = N_("Look at the progress page; it says what the station is doing.")
+NOT_NOW = N_("The station cannot take a claim code now.")
 CLAIMED = N_("This station belongs to somebody already.")
 CLAIMED_ACTION = N_("Release it in the cloud, or reset it with the button, to claim it anew.")
 BAD_TOKEN = N_("This is not a claim code.")
@@ -72,8 +73,10 @@ class Front:
 
     async def use_claim_code(self, token: str) -> None:
         """Keeps the code durably; it is used as soon as the station is online."""
-        if self._device.claimed or self._conductor.state not in _CLAIMABLE:
+        if self._device.claimed:
             raise Refusal("REG-003", Sentence(CLAIMED), Sentence(CLAIMED_ACTION))
+        if self._conductor.state not in _CLAIMABLE:
+            raise Refusal("CTL-004", Sentence(NOT_NOW), Sentence(BUSY_ACTION))
         try:
             parsed = parse_claim_token(token)
         except CodeRefused:
@@ -102,7 +105,3 @@ class Front:
         self._drain.kick()
         self._device.heartbeat.kick()
         self._device.inbox.claim_changed()
-
-    async def reset(self) -> None:
-        """Asks for the factory reset."""
-        self._conductor.request(Trigger.RESET_REQUESTED)

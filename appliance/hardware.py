@@ -6,8 +6,10 @@ import logging
 import sys
 from pathlib import Path
 
+from appliance.errors import StartRefused
 from appliance.network.host import HostNetwork
 from appliance.network.port import NetworkPort
+from appliance.network.scenario import ScenarioRefused, read
 from appliance.network.simulated import SimulatedNetwork
 from appliance.paths import Paths
 from appliance.settings import Settings
@@ -24,11 +26,17 @@ log = logging.getLogger(__name__)
 
 
 def network(settings: Settings, paths: Paths) -> NetworkPort:
-    """The network that the settings ask for."""
-    if settings.network.backend == "simulated":
-        scenario = Path(settings.network.scenario) if settings.network.scenario else None
-        return SimulatedNetwork(paths.state, scenario)
-    return HostNetwork()
+    """The network that the settings ask for. Raises `StartRefused` for a scenario that cannot be played."""
+    if settings.network.backend != "simulated":
+        return HostNetwork()
+    named = Path(settings.network.scenario) if settings.network.scenario else None
+    played = named or paths.state / "scenario.toml"
+    if played.exists():
+        try:
+            read(played)
+        except ScenarioRefused as error:
+            raise StartRefused(str(error)) from None
+    return SimulatedNetwork(paths.state, named)
 
 
 def clock(paths: Paths) -> Clock:

@@ -22,9 +22,10 @@ class Inbox:
         self._client.set()
 
     async def wait_client(self) -> None:
-        """Until a phone opens the setup page."""
-        self._client.clear()
-        await self._client.wait()
+        """Until a phone opens the setup page, or at once when a choice was made already."""
+        if self._credentials is None:
+            self._client.clear()
+            await self._client.wait()
 
     def join(self, credentials: Credentials) -> None:
         """A person chose a network."""

@@ -77,6 +77,7 @@ class Condition:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._sequence = 0
+        self._warnings: list[str] = []
 
     def attach(self, device: Device, board: StatusBoard, conductor: Conductor, drain: Drain) -> None:
         """The device holds the heartbeat and the heartbeat describes the device: one of them comes second."""
@@ -136,7 +137,9 @@ class Condition:
     def advised(self, answer: HeartbeatAnswer) -> None:
         """Warnings of the cloud are logged when they appear."""
         for warning in answer.warnings:
-            log.warning("the cloud says: %s", warning)
+            if warning not in self._warnings:
+                log.warning("the cloud says: %s", warning)
+        self._warnings = answer.warnings
 
 
 def _buffer(depth: Depth, breaker: BreakerSnapshot) -> BufferState:

@@ -13,10 +13,12 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from appliance.files import private_folder, remove_durably, sync_folder, write_atomically
+from appliance.conductor import Conductor
+from appliance.files import private_folder, remove_durably, sync_folder, to_the_end, write_atomically
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from firmware.reset import FactoryReset, Holding, ResetPlan
+from statemachine.lifecycle import Trigger
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,25 @@ def wish(paths: Paths, *, purge: bool) -> None:
     """Makes the wish for a reset durable; the next start, or `carry_out`, fulfils it."""
     private_folder(paths.state)
     write_atomically(paths.reset_marker, json.dumps({"purge": purge}).encode())
+
+
+class StartOver:
+    """How a running station is asked for the reset: by its button, by the command line."""
+
+    def __init__(self, paths: Paths, conductor: Conductor) -> None:
+        self._paths = paths
+        self._conductor = conductor
+
+    async def ask(self, *, purge: bool = False) -> bool:
+        """Makes the wish durable and ends the present life of the station. Raises `OSError`.
+
+        False in `halted`, which only a person who switches the station off and on can end.
+        """
+        if not self._conductor.allows(Trigger.RESET_REQUESTED):
+            return False
+        await to_the_end(wish, self._paths, purge=purge)
+        self._conductor.request(Trigger.RESET_REQUESTED)
+        return True
 
 
 def station_reset(paths: Paths, network: NetworkPort) -> FactoryReset:

@@ -5,11 +5,12 @@ What the cloud may change at run time is another thing and lives in `appliance/c
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,7 +35,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class DeviceSection(Section, frozen=True):
     """`data_dir` holds everything that must survive; `name` is shown until the owner names the station."""
 
-    data_dir: str = "/var/lib/meteor"
+    data_dir: Annotated[str, Meta(min_length=1)] = "/var/lib/meteor"
     name: Annotated[str, Meta(min_length=1, max_length=80)] = "Meteor station"
 
 
@@ -137,20 +138,35 @@ def load(
     maps dotted names (`cloud.url`) to values. Raises `SettingsRefused`.
     """
     merged: dict[str, Any] = {}
-    for path in _files(file, environment):
-        _merge(merged, _read(path), str(path))
-    _merge(merged, _from_environment(environment), "the environment")
-    _merge(merged, _nested(flags), "the command line")
+    origins: dict[str, str] = {}
+    for source, layer in _layers(file, environment, flags):
+        _name_unknown(layer, source)
+        _convert(layer, source)
+        for section, values in layer.items():
+            merged.setdefault(section, {}).update(values)
+            origins |= {f"{section}.{field}": source for field in values}
     settings = _convert(merged, "the settings together")
-    _check(settings)
+    _check(settings, origins)
     return settings
+
+
+def _layers(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each layer with the place that a person has to correct, the weakest first."""
+    for path in _files(file, environment):
+        yield str(path), _read(path)
+    for variable, dotted in _variables(environment).items():
+        yield variable, _nested({dotted: environment[variable]})
+    yield "the command line", _nested(flags)
 
 
 def _files(file: Path | None, environment: Mapping[str, str]) -> list[Path]:
     named = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     main = named or CONFIG_FILE
     if named and not named.is_file():
-        raise SettingsRefused(f"{named}: there is no such file. Create it, or leave --config away.")
+        asked = "--config" if file else CONFIG_VARIABLE
+        raise SettingsRefused(f"{named}: there is no such file. Create it, or leave {asked} away.")
     files = [main] if main.is_file() else []
     return files + sorted((main.parent / "config.d").glob("*.toml"))
 
@@ -162,26 +178,27 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsRefused(
             f"{path}: cannot be read ({error.strerror}). Check its owner and mode."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsRefused(f"{path}: is not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsRefused(f"{path}: is not UTF-8. Save it as UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsRefused(f"{path}: is not valid TOML: {error}. Correct it there.") from None
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Our variables and the settings that they name."""
     known = {
         f"{ENVIRONMENT_PREFIX}{section}_{field}".upper(): f"{section}.{field}"
         for section, fields in _known().items()
         for field in fields
     }
-    values = {}
-    for variable, text in environment.items():
+    found = {}
+    for variable in sorted(environment):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in known:
-            raise SettingsRefused(
-                f"{variable}: is not a setting. `meteor-appliance settings` lists them all."
-            )
-        values[known[variable]] = text
-    return _nested(values)
+            raise SettingsRefused(f"{variable} is not a setting. {_instead(variable, known)}")
+        found[variable] = known[variable]
+    return found
 
 
 def _known() -> dict[str, tuple[str, ...]]:
@@ -199,26 +216,22 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
-def _merge(merged: dict[str, Any], layer: dict[str, Any], source: str) -> None:
-    _name_unknown(layer, source)
-    _convert(layer, source)
-    for section, values in layer.items():
-        merged.setdefault(section, {}).update(values)
-
-
 def _name_unknown(layer: dict[str, Any], source: str) -> None:
     known = _known()
-    unknown = [section for section in layer if section not in known]
     for section, values in layer.items():
-        if section in known:
-            if not isinstance(values, dict):
-                raise SettingsRefused(f"{source}: `{section}` must be a table, written as [{section}].")
-            unknown += [f"{section}.{field}" for field in values if field not in known[section]]
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        raise SettingsRefused(
-            f"{source}: unknown settings: {names}. `meteor-appliance settings` lists them all."
-        )
+        if section not in known:
+            raise SettingsRefused(f"{source}: there is no section {section}. {_instead(section, known)}")
+        if not isinstance(values, dict):
+            raise SettingsRefused(f"{source}: `{section}` must be a table, written as [{section}].")
+        for field in values:
+            if field not in known[section]:
+                remedy = _instead(field, known[section])
+                raise SettingsRefused(f"{source}: {section}.{field} is not a setting. {remedy}")
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
 
 
 def _convert(values: dict[str, Any], source: str) -> Settings:
@@ -226,19 +239,33 @@ def _convert(values: dict[str, Any], source: str) -> Settings:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         text = str(error).replace("`$.", "`")
-        raise SettingsRefused(f"{source}: {text}") from None
+        raise SettingsRefused(f"{source}: {text}. Correct it, or take it away for the default.") from None
 
 
-def _check(settings: Settings) -> None:
-    url = urlsplit(settings.cloud.url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise SettingsRefused(f"cloud.url: {settings.cloud.url!r} must look like https://cloud.example.org")
+def _check(settings: Settings, origins: Mapping[str, str]) -> None:
+    """What one value alone does not show. `origins` says where each value was set."""
+
+    def refuse(field: str, reason: str) -> NoReturn:
+        raise SettingsRefused(f"{origins.get(field, 'the defaults')}: {field}: {reason}")
+
+    address = settings.cloud.url
+    try:
+        url = urlsplit(address)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or url.query or url.fragment or url.username:
+        refuse("cloud.url", f"{address!r} is no address. Write it like https://cloud.example.org.")
     local = url.hostname in ("localhost", "127.0.0.1", "::1")
     if url.scheme == "http" and not local and not settings.cloud.allow_plain_http:
-        raise SettingsRefused("cloud.url: plain http shows everything to the network. Use https://.")
-    scenario = settings.network.scenario
-    if scenario and not Path(scenario).is_file():
-        raise SettingsRefused(f"network.scenario: there is no file {scenario}.")
+        refuse("cloud.url", "plain http shows everything to the network. Use https://.")
+    named = {
+        "cloud.ca_certificate": settings.cloud.ca_certificate,
+        "network.scenario": settings.network.scenario,
+    }
+    for field, file in named.items():
+        if file and not Path(file).is_file():
+            refuse(field, f"there is no file {file}. Name one that is there, or leave it away.")
 
 
 def describe(settings: Settings) -> str:

@@ -31,6 +31,7 @@ from appliance.network.port import NetworkPort
 from appliance.panel import Panel
 from appliance.paths import Paths
 from appliance.report import Condition, look_at_hardware
+from appliance.reset import StartOver
 from appliance.settings import Settings
 from appliance.sources.accept import Accepted, Intake
 from appliance.sources.spool import Spool
@@ -49,7 +50,7 @@ from buffer.media import MediaStore
 from buffer.store import Store
 from firmware.button import Button, Press
 from firmware.clock import keep_time
-from statemachine.lifecycle import Lifecycle, Transition, Trigger
+from statemachine.lifecycle import Lifecycle, Transition
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Station:
     board: StatusBoard
     intake: Intake
     front: Front
+    start_over: StartOver
     services: list[tuple[str, Service]]
 
 
@@ -146,6 +148,7 @@ def build(
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     front = Front(device, conductor, board, drain)
+    start_over = StartOver(paths, conductor)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
         ("link", watch.run),
@@ -154,7 +157,7 @@ def build(
         ("status", board.run),
         ("panel", panel.run),
         ("spool", spool.run),
-        ("button", partial(_button, hardware.button(), conductor, panel)),
+        ("button", partial(_button, hardware.button(), start_over, panel)),
         ("clock floor", partial(_keep_time, paths, time)),
     ]
     return Station(
@@ -164,18 +167,17 @@ def build(
         board=board,
         intake=intake,
         front=front,
+        start_over=start_over,
         services=services,
     )
 
 
 def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
-    """The key, or a throw-away one with the fault that a technician must see."""
+    """The key, or a throw-away one with the fault that a technician must see. Raises `OSError`."""
     try:
         return load_or_create(paths.identity), None
     except KeyDamaged as error:
         return ephemeral(), Fault("HW-004", str(error))
-    except OSError as error:
-        return ephemeral(), Fault("HW-004", f"{paths.identity} cannot be used: {error.strerror}.")
 
 
 def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:
@@ -207,10 +209,10 @@ async def _after(event: asyncio.Event, service: Service) -> None:
     await service()
 
 
-async def _button(button: Button, conductor: Conductor, panel: Panel) -> None:
+async def _button(button: Button, start_over: StartOver, panel: Panel) -> None:
     async for press in button.presses():
         if press is Press.LONG:
-            conductor.request(Trigger.RESET_REQUESTED)
+            await start_over.ask()
         else:
             panel.locate()
 

@@ -19,15 +19,17 @@ from appliance.intakes import IntakeLog, IntakeStats
 from appliance.logs import Tail
 from appliance.network.latest import Latest
 from appliance.network.port import Link
-from appliance.network.verdict import VERDICTS
+from appliance.network.verdict import REFUSED, VERDICTS
 from appliance.sources.spool import Spool
 from appliance.telemetry.host import HostFacts, HostTelemetry
 from appliance.uplink.time import CloudTime
 from buffer.breaker import BreakerSnapshot, BreakerState
 from buffer.drain import Drain
+from buffer.errors import BufferClosed, StoreError
 from buffer.listing import Depth
 from buffer.store import Store
 from portal import view
+from portal.ssid import display
 from portal.view import Notice, Sentence, Snapshot
 from statemachine.lifecycle import State, Transition
 from statemachine.phase import Tone, view_of
@@ -80,6 +82,7 @@ class StatusBoard:
         self._spool = spool
         self._tail = tail
         self._news = Latest(0)
+        self._trouble: StoreError | None = None
         self.gathered: Gathered | None = None
 
     # --- following ---------------------------------------------------------------------------------------
@@ -87,9 +90,25 @@ class StatusBoard:
     async def gather(self) -> Gathered:
         """Looks at the buffer and the host now."""
         intake = await asyncio.to_thread(self._intakes.stats, self._spool.folder, self._spool.trouble)
-        self.gathered = Gathered(await self._store.depth(), await self._host.facts(), intake)
+        self.gathered = Gathered(await self._depth(), await self._host.facts(), intake)
         self._device.panel.degraded(self._degraded())
         return self.gathered
+
+    async def _depth(self) -> Depth:
+        """How full the buffer is; when the disk has a bad day, as far as was known before."""
+        try:
+            depth = await self._store.depth()
+        except BufferClosed:
+            raise
+        except StoreError as error:
+            if self.gathered is None:
+                raise
+            if self._trouble is None:
+                log.warning("the buffer cannot be read: %s", error)
+            self._trouble = error
+            return self.gathered.depth
+        self._trouble = None
+        return depth
 
     async def run(self) -> None:
         """Looks again and again until cancelled."""
@@ -153,14 +172,16 @@ class StatusBoard:
         when = datetime.fromtimestamp(kept.at, UTC)
         if kept.result == CONNECTED:
             return view.Attempt(kept.ssid, True, "", view.NOTHING, view.NOTHING, when)
-        verdict = VERDICTS[kept.result]
-        fields = {"ssid": shown_ssid(kept.ssid)}
+        verdict = VERDICTS.get(kept.result, VERDICTS[REFUSED])  # a newer program may know more codes
+        fields = {"ssid": display(kept.ssid)}
         return view.Attempt(
             kept.ssid, False, verdict.code, Sentence(verdict.sentence, fields), Sentence(verdict.action), when
         )
 
-    def _card(self) -> view.ClaimCard:
-        card, url = self._device.card.current(), self._device.client.url
+    def _card(self) -> view.ClaimCard | None:
+        card, url = self._device.card.known, self._device.client.url
+        if card is None:
+            return None
         return view.ClaimCard(card.short_id, card.pin, card.link(url), f"{url}/claim")
 
     def _backlog(self) -> view.Backlog:
@@ -223,9 +244,7 @@ class StatusBoard:
         error = device.journal.record.last_error
         if device.fault is not None:
             notices.append(Notice(device.fault.code, _reason(device.fault.text)))
-        elif (
-            error := device.journal.record.last_error
-        ) is not None and self._conductor.state is not State.OPERATIONAL:
+        elif error is not None and self._conductor.state is not State.OPERATIONAL:
             action = Sentence(sentences.LAST_ERROR_ACTION)
             notices.append(Notice(error.code, _reason(error.text), action))
         if device.heartbeat.last_failure and device.claimed:
@@ -247,6 +266,10 @@ class StatusBoard:
 
     def _storage_notices(self) -> list[Notice]:
         notices = []
+        if self._trouble is not None:
+            notices.append(
+                Notice(self._trouble.code, _reason(self._trouble.sentence), Sentence(self._trouble.action))
+            )
         if self._disk_low():
             notices.append(Notice("BUF-003", Sentence(sentences.DISK_LOW), Sentence(sentences.DISK_ACTION)))
         if self.gathered is not None and self.gathered.depth.dead:
@@ -254,13 +277,8 @@ class StatusBoard:
             notices.append(Notice("BUF-020", sentence, Sentence(sentences.DEAD_ACTION)))
         if self.gathered is not None and self.gathered.intake.rejected:
             sentence = Sentence(sentences.REJECTED, {"count": str(self.gathered.intake.rejected)})
-            notices.append(Notice("SRC-001", sentence, Sentence(sentences.REJECTED_ACTION)))
+            notices.append(Notice("SRC-020", sentence, Sentence(sentences.REJECTED_ACTION)))
         return notices
-
-
-def shown_ssid(ssid: bytes) -> str:
-    """A network's name for the eye."""
-    return ssid.decode("utf-8", "backslashreplace")
 
 
 def _reason(text: str) -> Sentence:
@@ -269,7 +287,7 @@ def _reason(text: str) -> Sentence:
 
 def _network(link: Link) -> view.NetworkInfo:
     return view.NetworkInfo(
-        ssid_display=shown_ssid(link.ssid) if link.ssid else "",
+        ssid_display=display(link.ssid) if link.ssid else "",
         connected=link.kind != "none",
         online=link.online,
         kind=link.kind,

@@ -9,40 +9,10 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMEDRIVER = "/usr/bin/chromedriver"
+from scripts.browser import CHROMEDRIVER, CHROMIUM, open_browser
 
 BrowserFactory = Callable[..., webdriver.Chrome]
-
-
-def browser_options(profile: Path, *, javascript: bool, language: str) -> Options:
-    """Chromium as Debian ships it, headless, silent, with a fresh profile."""
-    options = Options()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-dev-shm-usage",
-        "--hide-scrollbars",
-        f"--user-data-dir={profile}",
-        f"--lang={language}",
-    ):
-        options.add_argument(flag)
-    preferences: dict[str, object] = {"intl.accept_languages": language}
-    if not javascript:
-        preferences["profile.managed_default_content_settings.javascript"] = 2
-    options.add_experimental_option("prefs", preferences)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return options
 
 
 @pytest.fixture
@@ -53,18 +23,22 @@ def browsers(tmp_path: Path) -> Iterator[BrowserFactory]:
     opened: list[webdriver.Chrome] = []
 
     def make(
-        *, width: int = 1280, height: int = 900, javascript: bool = True, language: str = "en"
+        *,
+        width: int = 1280,
+        height: int = 900,
+        javascript: bool = True,
+        language: str = "en",
+        dark: bool = False,
     ) -> webdriver.Chrome:
-        profile = tmp_path / f"chromium-{len(opened)}"
-        options = browser_options(profile, javascript=javascript, language=language)
-        driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-        opened.append(driver)
-        driver.set_page_load_timeout(30)
-        # A headless window cannot be narrower than about 500 px; the emulation can, and behaves as a phone.
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700},
+        driver = open_browser(
+            tmp_path / f"chromium-{len(opened)}",
+            width=width,
+            height=height,
+            javascript=javascript,
+            language=language,
+            dark=dark,
         )
+        opened.append(driver)
         return driver
 
     yield make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ async def call(socket: Path, method: str, path: str, **kwargs: Any) -> tuple[int
             session.request(method, f"http://station{path}", **kwargs) as response,
         ):
             body = await response.read()
-    except PermissionError:
-        hint = "Run it as the user of the station, or as root."
-        raise CommandFailed(Exit.PERMISSION, f"You may not open {socket}.", hint) from None
-    except (aiohttp.ClientConnectorError, FileNotFoundError, ConnectionError):
+    except (aiohttp.ClientConnectorError, ConnectionError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError) and error.errno in (errno.EACCES, errno.EPERM):
+            hint = "Run it as the user of the station, or as root."
+            raise CommandFailed(Exit.PERMISSION, f"You may not open {socket}.", hint) from None
         raise NotRunning from None
     except aiohttp.ClientError as error:
         raise CommandFailed(Exit.UNREACHABLE, f"The station did not answer: {error}") from None

@@ -51,7 +51,11 @@ async def _watch(settings: Settings) -> str:
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         await asyncio.sleep(0.5)
-        _, facts = await call(settings.control_socket, "GET", "/status")
+        try:
+            _, facts = await call(settings.control_socket, "GET", "/status")
+        except NotRunning:
+            hint = "It keeps the code. Start it with `meteor-appliance run`."
+            raise CommandFailed(Exit.UNREACHABLE, "The station was stopped.", hint) from None
         if facts["claimed"]:
             return f"This station is registered as {facts['station_name']}."
         failed = [each for each in facts["warnings"] if each["code"].startswith("REG-00")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.commandline.local import NotRunning, call
-from appliance.identity.credentials import CredentialsFile
+from appliance.identity.credentials import read_credentials
 from appliance.paths import Paths
 from appliance.settings import Settings
 from firmware.board import read_board
@@ -30,7 +30,10 @@ async def gather(settings: Settings, config: str) -> dict[str, Any]:
 
 
 def _from_disk(paths: Paths) -> dict[str, Any]:
-    credentials = CredentialsFile(paths.identity).current if paths.credentials.exists() else None
+    try:
+        credentials = read_credentials(paths.credentials)
+    except ValueError:
+        credentials = None
     try:
         state = decode(paths.record.read_bytes()).state.value
     except (OSError, RecordDamaged):

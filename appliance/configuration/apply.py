@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.configuration.schema import DeviceConfig
-from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.files import private_folder, write_atomically
 from appliance.identity.credentials import Credentials
 from protocol.envelope import Envelope, EnvelopeRefused, open_config
 
@@ -81,16 +81,15 @@ class Configuration:
         except ValueError as error:  # a value out of its range, or a pinned key that is none
             return self._refuse(envelope, f"REG-007 invalid: {error}")
         if payload.version == applied:
+            self._refused = envelope  # whatever version it was announced with, there is nothing new in it
             return False
         self._keep(
-            Applied(
-                device_id=payload.device_id, epoch=payload.epoch, version=payload.version, config=config
-            )
+            Applied(device_id=payload.device_id, epoch=payload.epoch, version=payload.version, config=config)
         )
         return True
 
     def was_refused(self, envelope: Envelope) -> bool:
-        """Whether this very envelope was the last one that had to be refused."""
+        """Whether this very envelope was the last one that could not be put in force."""
         return envelope == self._refused
 
     def _version_for(self, credentials: Credentials) -> int:
@@ -111,8 +110,3 @@ class Configuration:
         log.info("configuration version %d applied", applied.version)
         for observer in self._observers:
             observer(applied.config)
-
-    def forget(self) -> None:
-        """For the factory reset."""
-        remove_durably(self._path)
-        self._applied = Applied()

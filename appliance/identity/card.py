@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.files import private_folder, write_atomically
 from protocol.codes import claim_link, new_link_secret, new_pin
 
 
@@ -31,21 +31,25 @@ class CardFile:
     def __init__(self, folder: Path, short_id: str) -> None:
         self._path = private_folder(folder) / "card.json"
         self._short_id = short_id
+        self.known: Card | None = None
+        """The card, once `current` was asked for it: free to read as often as a page wants."""
 
     def current(self) -> Card:
-        """The card, made and stored at the first call."""
+        """The card, read or made and stored at the first call, which may block for two fsyncs."""
+        if self.known is None:
+            self.known = self._read() or self.renew()
+        return self.known
+
+    def _read(self) -> Card | None:
         try:
             card = msgspec.json.decode(self._path.read_bytes(), type=Card)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return self.renew()
-        return card if card.short_id == self._short_id else self.renew()
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return card if card.short_id == self._short_id else None
 
     def renew(self) -> Card:
-        """A new PIN and a new link, after too many wrong tries or a factory reset."""
+        """A new PIN and a new link, after too many wrong tries. Blocks for two fsyncs."""
         card = Card(self._short_id, new_pin(), new_link_secret())
         write_atomically(self._path, msgspec.json.encode(card))
+        self.known = card
         return card
-
-    def remove(self) -> None:
-        """For the factory reset."""
-        remove_durably(self._path)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.files import private_folder, write_atomically
 from protocol.codes import from_base64url
 from protocol.messages import ApiEndpoints, ClaimComplete, ConfigKey
 
@@ -64,6 +64,14 @@ def from_claim(answer: ClaimComplete, cloud_url: str) -> Credentials:
     )
 
 
+def read_credentials(path: Path) -> Credentials | None:
+    """The credentials in a file, None without one. Raises `ValueError` for a damaged file, `OSError`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Credentials)
+    except FileNotFoundError:
+        return None
+
+
 class CredentialsFile:
     """Credentials on disk and in memory; `current` is None while the station is unclaimed."""
 
@@ -73,10 +81,8 @@ class CredentialsFile:
 
     def _read(self) -> Credentials | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Credentials)
-        except FileNotFoundError:
-            return None
-        except msgspec.MsgspecError as error:
+            return read_credentials(self._path)
+        except ValueError as error:
             # The key still proves who the station is, and the cloud gives the same answer to the same key.
             damaged = self._path.with_suffix(".damaged")
             self._path.replace(damaged)
@@ -92,8 +98,3 @@ class CredentialsFile:
         """The owner's new name for the station. Blocks for two fsyncs."""
         if self.current is not None:
             self.keep(msgspec.structs.replace(self.current, name=name))
-
-    def forget(self) -> None:
-        """For the factory reset."""
-        remove_durably(self._path)
-        self.current = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.files import private_folder, write_atomically
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """No look-alikes, and nothing that the WIFI: QR format must escape."""
@@ -18,7 +18,7 @@ class HotspotKey:
         self._path = private_folder(folder) / "hotspot.key"
 
     def current(self) -> str:
-        """The key, made and stored at the first call."""
+        """The key, made and stored at the first call. Blocks for small file work."""
         try:
             key = self._path.read_text(encoding="ascii")
         except (FileNotFoundError, UnicodeDecodeError):
@@ -28,7 +28,3 @@ class HotspotKey:
         key = "".join(secrets.choice(_LETTERS) for _ in range(12))
         write_atomically(self._path, key.encode("ascii"))
         return key
-
-    def remove(self) -> None:
-        """For the factory reset."""
-        remove_durably(self._path)

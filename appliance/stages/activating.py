@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.uplink.client import Refused, Unreachable
 from protocol.messages import ConfigAnswer
 from statemachine.lifecycle import Trigger
@@ -41,5 +42,5 @@ async def _configure(device: Device) -> None:
     if device.envelope is None:
         reply = await device.client.send("GET", f"/v1/devices/config/{credentials.device_id}")
         device.envelope = reply.read(ConfigAnswer).config_envelope
-    await asyncio.to_thread(device.configuration.apply, device.envelope, credentials)
+    await to_the_end(device.configuration.apply, device.envelope, credentials)
     device.envelope = None

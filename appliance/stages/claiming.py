@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.identity.credentials import from_claim
 from appliance.uplink.client import Refused, Unreachable
 from protocol.messages import ClaimComplete
@@ -13,25 +14,30 @@ from statemachine.lifecycle import Trigger
 log = logging.getLogger(__name__)
 
 RETRY_S = (2.0, 4.0, 8.0, 16.0, 32.0)
-"""Waits between tries while the cloud cannot be reached; a sixth failure is shown to the person."""
+"""Waits after tries that said nothing about the claim; then the stage before looks at the network again."""
+
+_FOR_THE_MOMENT = {408, 429, 500, 502, 503, 504}
+"""Answers that are no verdict on the claim: token and challenge stay good."""
 
 
 async def run(device: Device) -> Trigger:
     """Claimed, or back to waiting with the reason."""
     if device.claimed:
         return Trigger.CLAIM_SUCCEEDED
-    for wait in (*RETRY_S, None):
+    for wait in RETRY_S:
         try:
             answer = await _complete(device)
         except Unreachable as error:
             await device.journal.fail("REG-005", str(error))
-            if wait is not None:
-                await asyncio.sleep(wait)
-            continue
+            await asyncio.sleep(wait)
         except Refused as refusal:
-            return await _failed(device, refusal)
-        return await _keep(device, answer) if answer else await _again(device)
-    return await _again(device)
+            if refusal.status not in _FOR_THE_MOMENT:
+                return await _failed(device, refusal)
+            await device.journal.fail(refusal.code or "REG-005", str(refusal))
+            await asyncio.sleep(max(wait, refusal.retry_after or 0.0))
+        else:
+            return await _keep(device, answer) if answer else await _again(device)
+    return Trigger.CLAIM_FAILED
 
 
 async def _complete(device: Device) -> ClaimComplete | None:
@@ -48,7 +54,7 @@ async def _complete(device: Device) -> ClaimComplete | None:
 
 async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
     credentials = from_claim(answer, device.client.url)
-    await asyncio.to_thread(device.credentials.keep, credentials)
+    await to_the_end(device.credentials.keep, credentials)
     await device.journal.change(
         lambda record: replace(
             record, device_id=credentials.device_id, claim_id=None, claim_token=None, last_error=None

@@ -11,7 +11,7 @@ from statemachine.record import CONNECTED, NetworkAttempt
 
 log = logging.getLogger(__name__)
 
-PHONE_S = 2.0
+PHONE_S = 3.0
 """Time for the phone to load the progress page before the hotspot goes away with the radio."""
 
 

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 from appliance.device import Device
+from appliance.files import to_the_end
 from statemachine.lifecycle import Trigger
 from statemachine.record import resume
 
@@ -18,6 +19,8 @@ async def run(device: Device) -> Trigger:
     credentials = device.credentials.current
     device_id = credentials.device_id if credentials else None
     record = await device.journal.change(lambda record: replace(record, device_id=device_id))
+    if credentials is None:
+        await to_the_end(device.card.current)
     log.info("fingerprint generated: %s, station %s", device.hardware.hardware_id, device.key.short_id)
     await device.network.start()
     return resume(record, network_stored=bool(await device.network.stored()))

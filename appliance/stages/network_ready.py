@@ -1,10 +1,10 @@
 """Online and unclaimed: show the card to the cloud and wait until a person comes with it, or with a token."""
 
-import asyncio
 import logging
 from dataclasses import replace
 
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.network.port import JoinFailed
 from appliance.uplink.claim import claim_is_over, needs_new_pin
 from appliance.uplink.client import Refused, Unreachable
@@ -13,8 +13,11 @@ from statemachine.lifecycle import Trigger
 
 log = logging.getLogger(__name__)
 
+REACH = "REG-005"
+"""The code of a cloud that cannot be reached."""
 RETRY_S = (2.0, 4.0, 8.0, 16.0, 32.0)
-DEFAULT_INTERVAL_S = 5.0
+SHORTEST_S = 1.0
+"""Between two questions, whatever the cloud asks for."""
 
 
 async def run(device: Device) -> Trigger:
@@ -22,14 +25,15 @@ async def run(device: Device) -> Trigger:
     await device.network.stop_hotspot()
     if device.claimed:
         return Trigger.CLAIM_STARTED
-    device.publish_card()
+    await device.publish_card()
     await device.note_start()
     failures = 0
     while True:
-        if device.journal.record.claim_token is not None:
+        if device.journal.record.claim_token is not None and device.network.link().online:
             return Trigger.CLAIM_STARTED
         try:
             wait, started = await _ask(device)
+            await _answered(device, failures)
             failures = 0
         except Unreachable as error:
             failures += 1
@@ -50,16 +54,23 @@ async def _ask(device: Device) -> tuple[float, bool]:
         if isinstance(answer, ClaimComplete):
             claim.complete = answer
             return 0.0, True
-        claim.id, claim.interval = answer.claim_id, float(answer.interval)
-        await device.journal.change(lambda record: replace(record, claim_id=answer.claim_id, last_error=None))
+        claim.id, claim.interval = answer.claim_id, max(SHORTEST_S, float(answer.interval))
+        await device.journal.change(lambda record: replace(record, claim_id=answer.claim_id))
         log.info("claim %s waits for a person", answer.claim_id)
         return claim.interval, False
     claim.challenge = await device.claiming.person_came(claim.id)
     return claim.interval, claim.challenge is not None
 
 
+async def _answered(device: Device, failures: int) -> None:
+    """The way to the cloud is well again. What was said about a claim code stays for the person to read."""
+    last = device.journal.record.last_error
+    if failures or (last is not None and last.code.startswith((REACH, "NET-"))):
+        await device.journal.recovered()
+
+
 async def _offline(device: Device, error: Unreachable, failures: int) -> float:
-    await device.journal.fail("REG-005", str(error))
+    await device.journal.fail(REACH, str(error))
     if not device.network.link().online:
         try:
             await device.network.reconnect()
@@ -72,10 +83,11 @@ async def _refused(device: Device, refusal: Refused, failures: int) -> float:
     claim = device.claim
     if needs_new_pin(refusal):
         log.warning("too many wrong PINs were tried; the card gets a new one")
-        await asyncio.to_thread(device.card.renew)
-        device.publish_card()
-    if claim_is_over(refusal):
+        await to_the_end(device.card.renew)
+        await device.publish_card()
+    if claim.id is not None and claim_is_over(refusal):
         claim.id = None
         return 0.0 if refusal.status == 410 else RETRY_S[-1]
-    await device.journal.fail(refusal.code or "REG-004", str(refusal))
+    if refusal.status != 429:  # we asked too often, which is nothing that a person should read about
+        await device.journal.fail(refusal.code or "REG-004", str(refusal))
     return max(refusal.retry_after or 0.0, RETRY_S[min(failures, len(RETRY_S)) - 1])

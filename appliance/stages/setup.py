@@ -16,7 +16,7 @@ async def run(device: Device) -> Trigger:
         return Trigger.LINK_UP
     await device.open_hotspot()
     if not device.claimed:
-        device.publish_card()
+        await device.publish_card()
     await device.note_start()
     try:
         async with asyncio.timeout(device.settings.network.retry_seconds):

@@ -227,11 +227,11 @@ def trust(ca_certificate: str | None, url: str) -> ssl.SSLContext | None:
 
     Raises `StartRefused` for a file that is no certificate.
     """
-    if ca_certificate is None or urlsplit(url).scheme != "https":
+    if not ca_certificate or urlsplit(url).scheme != "https":
         return None
     try:
         return ssl.create_default_context(cafile=ca_certificate)
     except OSError as error:  # ssl.SSLError is one
         raise StartRefused(
-            f"cloud.ca_certificate: {ca_certificate} cannot be used ({error}). Name a file with PEM certificates."
+            f"cloud.ca_certificate: {ca_certificate} cannot be used ({error}). It must hold PEM certificates."
         ) from None
