@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 from types import FrameType
 
+from appliance.network.scenario import DEFAULT_SCENARIO, parse
+
 BIN = Path(sys.executable).parent
 START_S = 60.0
 STOP_S = 15.0
@@ -153,6 +155,7 @@ def _stop(processes: list[tuple[str, subprocess.Popen[bytes]]]) -> None:
 def _welcome(data: Path, cloud_port: int, portal_port: int) -> str:
     account = (data / "cloud" / "demo-account.txt").read_text().split()
     station = data / "station"
+    home = parse(DEFAULT_SCENARIO).networks[0]
     return f"""
   Meteor station and cloud are running. Ctrl-C stops both; the data stay in {data}/.
 
@@ -160,7 +163,7 @@ def _welcome(data: Path, cloud_port: int, portal_port: int) -> str:
   Station   http://127.0.0.1:{portal_port}/     as a phone sees it on the setup hotspot
 
   What to do next
-  1. Open the station, choose the network "Meadow House" and type its password:  correct horse
+  1. Open the station, choose the network "{home.name}" and type its password:  {home.password}
      (type a wrong one first, to see what happens)
   2. Open the cloud, sign in, press "Add station", and type the short id and the PIN from the
      claim card; the page turns green by itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from appliance.files import private_folder, write_atomically
@@ -17,6 +18,7 @@ class Nonces:
         self._path = private_folder(folder) / "boot_counter"
         self.boot = self._stored() + 1
         self._sequence = 0
+        self._raising = threading.Lock()
         self._store(self.boot)
 
     def _stored(self) -> int:
@@ -36,7 +38,8 @@ class Nonces:
         return f"{self.boot}.{self._sequence}"
 
     def raise_to(self, minimum: int) -> None:
-        """Adopts the cloud's counter after an old card image came back. Blocks for two fsyncs."""
-        if self.boot < minimum <= MOST:
-            self._store(minimum)
-            self.boot, self._sequence = minimum, 0
+        """Adopts the cloud's counter after an old card image came back. Blocks for two fsyncs, in a thread."""
+        with self._raising:
+            if self.boot < minimum <= MOST:
+                self._store(minimum)
+                self.boot, self._sequence = minimum, 0

@@ -144,7 +144,13 @@ class CloudClient:
         sent = self.time.system.monotonic()
         try:
             async with self._open().request(
-                method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
+                method,
+                url,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                ssl=self._tls or True,
             ) as response:
                 answer = await _body(response)
                 reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
