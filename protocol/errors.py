@@ -176,10 +176,19 @@ class Refusal(Exception):
 
 _PLAIN_TITLES = {
     400: "Bad request",
+    401: "Sign in first",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Precondition failed",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Cannot be processed",
+    429: "Too many requests",
+    460: "Checksum mismatch",
+    500: "Unexpected error",
+    503: "Not available now",
 }
 
 

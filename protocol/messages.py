@@ -187,7 +187,7 @@ class ClaimComplete(Answer):
     certificate_not_after: str
     server_time: str
     private_key: None = None
-    registration_complete: Literal[True] = True
+    registration_complete: bool = True
 
 
 ClaimState = Literal["pending", "scanning", "claiming", "success", "expired"]

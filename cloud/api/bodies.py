@@ -1,0 +1,75 @@
+"""Reading requests within their limits, and writing answers. Knows no resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from cloud.validation import decode
+from protocol import signature
+from protocol.errors import INVALID, PROBLEM_TYPE, Refusal
+from protocol.limits import MAX_JSON_BYTES
+
+T = TypeVar("T")
+
+
+async def read_limited(request: web.Request, limit: int) -> bytes:
+    """The body. Raises `Refusal` 413: before reading when the length is announced, else while reading."""
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(None, "too_large", f"The body may have {limit} bytes.", status=413)
+
+
+async def read_json(request: web.Request, kind: type[T], limit: int = MAX_JSON_BYTES) -> T:
+    """The message of a person's request. Raises `Refusal` 413, 415 or REG-007.
+
+    JSON must say that it is JSON: a form of another site cannot, so that it cannot be sent by one.
+    """
+    if request.content_type != "application/json":
+        raise Refusal(None, INVALID, "Send application/json.", status=415)
+    return decode(await read_limited(request, limit), kind)
+
+
+async def signed_request(request: web.Request, limit: int) -> signature.Request:
+    """The request as its signature covers it."""
+    body = await read_limited(request, limit)
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lowered = name.lower()
+        headers[lowered] = f"{headers[lowered]}, {value}" if lowered in headers else value
+    return signature.Request(request.method, request.host, request.raw_path, headers, body)
+
+
+def answer(
+    message: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A JSON answer that no cache keeps."""
+    return web.Response(
+        body=msgspec.json.encode(message),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def problem(refusal: Refusal, server_time: str, request_id: str) -> web.Response:
+    """The one shape of every error (RFC 9457)."""
+    body = refusal.problem(server_time=server_time, correlation_id=request_id)
+    headers = {"Cache-Control": "no-store"}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    return web.Response(
+        body=msgspec.json.encode(body), status=refusal.status, content_type=PROBLEM_TYPE, headers=headers
+    )

@@ -1,0 +1,146 @@
+"""A route with its guard: who may call it is part of its declaration, and nothing is served without one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from cloud.api.bodies import signed_request
+from cloud.keys import DEVICE_AUTH
+from cloud.registry.authority import public_key_of
+from cloud.security.device_auth import Claimant
+from cloud.security.sessions import require_person
+from cloud.validation import decode
+from protocol import signature
+from protocol.errors import Refusal
+from protocol.limits import MAX_JSON_BYTES
+from protocol.messages import ClaimRequest, ConfirmRequest, ValidateRequest
+
+
+class Guard(Enum):
+    """Who may call a route."""
+
+    PUBLIC = "public"
+    PERSON = "person"
+    """A signed-in person: handler(request, person)."""
+    DEVICE = "device"
+    """A claimed device, that of the path: handler(request, device, body)."""
+    KEY = "key"
+    """Whoever proves the key of the message: handler(request, claimant, message)."""
+    PERSON_OR_KEY = "person or key"
+    """handler(request, viewer): an account id or a keyid."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A query parameter or header, for the document and for people."""
+
+    name: str
+    place: str
+    description: str
+    schema: Mapping[str, Any]
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation. `answers` maps a status to its message, or to None for an answer without JSON."""
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[web.StreamResponse]]
+    guard: Guard
+    summary: str
+    body: Any = None
+    content: str = "application/json"
+    answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
+    max_body: int = MAX_JSON_BYTES
+    parameters: Sequence[Parameter] = ()
+
+
+def install(app: web.Application, routes: Sequence[Route]) -> None:
+    """Adds the routes, each behind its guard."""
+    for route in routes:
+        app.router.add_route(route.method, route.path, _GUARDS[route.guard](route))
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _public(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await route.handler(request)
+
+    return handle
+
+
+def _person(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        person = await require_person(request)
+        return await route.handler(request, person)
+
+    return handle
+
+
+def _device(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        signed = await signed_request(request, route.max_body)
+        path_id = request.match_info.get("device_id")
+        device = await request.app[DEVICE_AUTH].device(signed, path_id)
+        return await route.handler(request, device, signed.body)
+
+    return handle
+
+
+def _key(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        signed = await signed_request(request, route.max_body)
+        message = decode(signed.body, route.body)
+        return await route.handler(request, await _claimant(request, signed, message), message)
+
+    return handle
+
+
+async def _claimant(request: web.Request, signed: signature.Request, message: msgspec.Struct) -> Claimant:
+    """Whose key signed: that of the certificate request, or that of the claim."""
+    auth = request.app[DEVICE_AUTH]
+    match message:
+        case ClaimRequest():
+            # A one-use token is fresh by itself, so that a wrong clock is no reason to refuse it.
+            key = public_key_of(message.csr)
+            return await auth.claimant(signed, key, any_time=message.claim_token is not None)
+        case ValidateRequest():
+            return await auth.claim_key(signed, message.claim_id)
+        case ConfirmRequest():
+            key = public_key_of(message.csr)
+            claimant = await auth.claim_key(signed, message.claim_id)
+            if signature.thumbprint(key) != claimant.keyid:
+                raise Refusal("REG-001", "bad_csr", "The certificate request has another key.", field="$.csr")
+            return claimant
+    raise TypeError(f"no key is found in a {type(message).__name__}")
+
+
+def _person_or_key(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if "signature-input" in request.headers:
+            signed = await signed_request(request, route.max_body)
+            claimant = await request.app[DEVICE_AUTH].claim_key(signed, request.match_info["claim_id"])
+            return await route.handler(request, claimant.keyid)
+        person = await require_person(request)
+        return await route.handler(request, person.account_id)
+
+    return handle
+
+
+_GUARDS: Mapping[Guard, Callable[[Route], Handler]] = {
+    Guard.PUBLIC: _public,
+    Guard.PERSON: _person,
+    Guard.DEVICE: _device,
+    Guard.KEY: _key,
+    Guard.PERSON_OR_KEY: _person_or_key,
+}

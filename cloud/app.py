@@ -1,0 +1,133 @@
+"""The composition root: builds every part of the cloud from its settings and hands them to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from cloud import keys, upkeep
+from cloud.api import middleware
+from cloud.api.openapi import document
+from cloud.api.routing import install
+from cloud.api.table import ROUTES
+from cloud.dashboard.setup import setup_dashboard
+from cloud.fleet.commands import Commands
+from cloud.fleet.configuration import Configurations
+from cloud.fleet.devices import Fleet
+from cloud.fleet.events import Events
+from cloud.fleet.files import MediaFiles
+from cloud.fleet.heartbeats import Heartbeats
+from cloud.fleet.media import MediaStore
+from cloud.fleet.presence import Presence
+from cloud.realtime.bus import Bus
+from cloud.realtime.gateway import setup_realtime
+from cloud.registry.claims import Claims
+from cloud.registry.completion import Completion
+from cloud.registry.enrolment import Enrolment
+from cloud.registry.news import ClaimNews
+from cloud.registry.tokens import DeviceTokens
+from cloud.security.device_auth import DeviceAuth
+from cloud.security.limits import Limits
+from cloud.security.sessions import SESSIONS
+from cloud.security.setup import setup_people
+from cloud.security.vault import Secrets
+from cloud.settings import Settings
+from cloud.store.engine import Database
+from protocol.limits import MAX_CHUNK_BYTES
+
+_LARGEST_BODY = 2 * MAX_CHUNK_BYTES
+"""For the framework; every route has its own, lower limit."""
+
+
+def unix_ms() -> int:
+    """The server's wall clock, in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    settings: Settings, database: Database, secrets: Secrets, clock: Callable[[], int] = unix_ms
+) -> web.Application:
+    """The whole cloud on a migrated database. The caller closes the database after the application."""
+    app = web.Application(
+        middlewares=[middleware.identify, middleware.explain], client_max_size=_LARGEST_BODY
+    )
+    app.on_response_prepare.append(middleware.mark)
+    bus, limits = Bus(unix_ms=clock), Limits()
+    app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
+    app[keys.BUS], app[keys.LIMITS] = bus, limits
+    app[keys.DEVICE_AUTH] = DeviceAuth(database, limits, clock)
+    _add_fleet(app, secrets)
+    _add_registry(app, secrets)
+    app[keys.OPENAPI] = msgspec.json.encode(document(ROUTES, _version(), settings.base))
+    install(app, ROUTES)
+    setup_people(app)
+    setup_dashboard(app)
+    setup_realtime(app)
+    app.cleanup_ctx.append(_upkeep)
+    return app
+
+
+def _add_fleet(app: web.Application, secrets: Secrets) -> None:
+    settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
+    bus, limits = app[keys.BUS], app[keys.LIMITS]
+    files = MediaFiles(settings.media, settings.min_free_bytes)
+    configurations = Configurations(secrets.config_key, settings.heartbeat_interval)
+    fleet = Fleet(database, files, configurations, bus, settings.offline_after, clock)
+    app[keys.MEDIA_FILES], app[keys.CONFIGURATIONS], app[keys.FLEET] = files, configurations, fleet
+    app[keys.COMMANDS] = Commands(database, clock)
+    app[keys.HEARTBEATS] = Heartbeats(database, bus, limits, fleet, settings, clock)
+    app[keys.EVENTS] = Events(
+        database, bus, limits, lambda device_id: f"{settings.base}/v1/devices/{device_id}/uploads", clock
+    )
+    app[keys.MEDIA] = MediaStore(database, files, bus, limits, settings.upload_life, clock)
+
+
+def _add_registry(app: web.Application, secrets: Secrets) -> None:
+    settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
+    limits, pepper = app[keys.LIMITS], secrets.pepper
+    app[keys.TOKENS] = DeviceTokens(secrets.token_key)
+    completion = Completion(settings, secrets.authority, app[keys.TOKENS], app[keys.CONFIGURATIONS])
+    news = ClaimNews(database, app[keys.BUS], settings.poll_interval, clock)
+    pin = spki_sha256(secrets.authority.root_pem)
+    app[keys.CLAIMS] = Claims(database, news, limits, settings, pepper, pin, clock)
+    app[keys.ENROLMENT] = Enrolment(database, news, limits, completion, settings, pepper, clock)
+
+
+def spki_sha256(certificate_pem: str) -> str:
+    """SHA-256 in hex of a certificate's public key, by which a station can pin it."""
+    key = x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).public_key()
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).hexdigest()
+
+
+async def _upkeep(app: web.Application) -> AsyncIterator[None]:
+    settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
+    presence = Presence(database, app[keys.BUS], settings.offline_after, clock)
+    duties = {
+        "presence": presence.look,
+        "claims": app[keys.CLAIMS].sweep,
+        "sessions": app[SESSIONS].sweep,
+        "uploads": app[keys.MEDIA].sweep,
+        "nonces": upkeep.strangers(database, clock),
+    }
+    task = asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep")
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _version() -> str:
+    try:
+        return version("meteor-appliance")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,36 @@
+"""The dashboard's routes and parts. Which page does what is in the modules named after them."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from cloud.dashboard import account, adding, claiming, entrance, events, stations
+from cloud.dashboard.errors import page_errors
+from cloud.dashboard.rendering import PAGES, Pages, static_file
+
+
+def setup_dashboard(app: web.Application) -> None:
+    """Adds every page. Accounts, sessions, CLAIMS and FLEET must be in the application."""
+    app[PAGES] = Pages()
+    app.middlewares.append(page_errors)
+    app.router.add_routes(
+        [
+            web.get("/", stations.fleet),
+            web.get("/sign-in", entrance.show),
+            web.post("/sign-in", entrance.sign_in),
+            web.post("/sign-out", entrance.sign_out),
+            web.get("/account", account.show),
+            web.post("/account/name", account.rename),
+            web.post("/account/password", account.change_password),
+            web.get("/claim", adding.landing),
+            web.get("/stations/add", adding.show),
+            web.post("/stations/add", adding.add),
+            web.post("/stations/code", adding.code),
+            web.get("/claims/{id}", claiming.show),
+            web.post("/claims/{id}/cancel", claiming.cancel),
+            web.get("/stations/{id}", stations.station),
+            web.post("/stations/{id}/name", stations.rename),
+            web.get("/stations/{id}/events/{event_id}", events.show),
+            web.get("/static/{name}", static_file),
+        ]
+    )

@@ -1,0 +1,212 @@
+"""What a station's page says about its last heartbeat: facts in plain words, the backlog as a table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from cloud.dashboard.words import (
+    FAILED,
+    N_,
+    RUNNING,
+    UNKNOWN,
+    WORKING,
+    breaker_state,
+    duration,
+    size,
+    text_to_ms,
+)
+from protocol.messages import (
+    Backlog,
+    BufferState,
+    CameraStatus,
+    Clock,
+    DeviceInfo,
+    HeartbeatRequest,
+    Location,
+    NetworkInfo,
+)
+
+HOT_C = 80.0
+"""Where a Raspberry Pi slows itself down."""
+NEARLY_FULL = 0.9
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line: label, value, perhaps a tone and a small detail; or a moment (ms), as an age if `age`."""
+
+    label: str
+    value: str = ""
+    tone: str = ""
+    detail: str = ""
+    at_ms: int | None = None
+    age: bool = False
+
+
+@dataclass(frozen=True)
+class BacklogRow:
+    """One priority of the buffer: how many wait, how large, how old the oldest is."""
+
+    label: str
+    count: int
+    size: str
+    oldest: str
+
+
+def facts(reported: HeartbeatRequest | None, network: NetworkInfo | None, *, online: bool) -> list[Fact]:
+    """What a person asks first: connected, sending, clock right, camera working.
+
+    What an offline station said last may be wrong by now, so it has no colour.
+    """
+    if reported is None:
+        return []
+    latest = reported.network_info if reported.network_info.connection_type else network
+    found: Iterable[Fact | None] = (
+        _network(latest, reported.network_quality.signal_strength),
+        _sending(reported.buffer),
+        _last_upload(reported.buffer),
+        _clock(reported.clock),
+        _camera(reported.camera_status),
+    )
+    return [_as_of(fact, online) for fact in found if fact]
+
+
+def _as_of(fact: Fact, online: bool) -> Fact:
+    return fact if online or not fact.tone else replace(fact, tone=UNKNOWN)
+
+
+_LINKS = {"wifi": N_("Wi-Fi"), "ethernet": N_("Cable"), "cellular": N_("Mobile network")}
+
+
+def _network(network: NetworkInfo | None, signal: float | None) -> Fact | None:
+    if network is None or network.connection_type is None:
+        return None
+    strength = signal if signal is not None else network.signal_strength
+    details = [f"{strength:.0f}\u00a0dBm".replace("-", "\u2212")] if strength is not None else []
+    details += [network.local_ip] if network.local_ip else []
+    return Fact(N_("Network"), _LINKS[network.connection_type], detail=", ".join(details))
+
+
+def _sending(buffer: BufferState) -> Fact:
+    tone, label = breaker_state(buffer.breaker)
+    return Fact(N_("Uplink"), label, tone)
+
+
+def _last_upload(buffer: BufferState) -> Fact | None:
+    at_ms = text_to_ms(buffer.last_upload)
+    return Fact(N_("Last upload"), at_ms=at_ms, age=True) if at_ms is not None else None
+
+
+def _clock(clock: Clock | None) -> Fact | None:
+    if clock is None:
+        return None
+    error = f", ±{clock.est_error_ms:.0f}\u00a0ms" if clock.est_error_ms is not None else ""
+    if clock.synced:
+        return Fact(N_("Clock"), N_("Right"), RUNNING, f"{clock.source}{error}")
+    return Fact(N_("Clock"), N_("Not synchronised"), WORKING, clock.source)
+
+
+def _camera(camera: CameraStatus) -> Fact | None:
+    if camera.error:
+        return Fact(N_("Camera"), N_("Reports an error"), FAILED, camera.error)
+    if camera.connected is False:
+        return Fact(N_("Camera"), N_("Not connected"), FAILED)
+    if camera.recording is not None:
+        return Fact(N_("Camera"), N_("Recording") if camera.recording else N_("Idle"), _on(camera.recording))
+    return Fact(N_("Camera"), N_("Connected"), RUNNING) if camera.connected else None
+
+
+def _on(value: bool) -> str:
+    return RUNNING if value else UNKNOWN
+
+
+def host_facts(reported: HeartbeatRequest | None) -> list[Fact]:
+    """The computer: temperature, memory, storage, time since its start."""
+    if reported is None:
+        return []
+    memory, disk, heat = reported.memory_usage, reported.disk_usage, reported.cpu_usage.temperature
+    found: list[Fact | None] = [
+        Fact(N_("Processor"), f"{heat:.0f}\u00a0°C", WORKING if heat >= HOT_C else "")
+        if heat is not None
+        else None,
+        _share(N_("Memory"), memory.used, memory.total),
+        _share(N_("Storage"), disk.used, disk.total),
+        Fact(N_("Up for"), duration(reported.uptime)),
+    ]
+    return [fact for fact in found if fact]
+
+
+def _share(label: str, used: int | None, total: int | None) -> Fact | None:
+    if used is None or not total:
+        return None
+    share = used / total
+    tone = WORKING if share >= NEARLY_FULL else ""
+    return Fact(label, f"{100 * share:.0f}\u00a0%", tone, f"{size(used)} / {size(total)}")
+
+
+def about_facts(info: DeviceInfo | None, location: Location | None, version: str | None) -> list[Fact]:
+    """What it is and where it stands."""
+    found = [Fact(N_("Software"), version or (info.firmware_version if info else ""))]
+    if info is not None:
+        found.append(Fact(N_("Model"), info.model, detail=info.hardware_revision or ""))
+        if info.camera_info:
+            camera = info.camera_info
+            found.append(Fact(N_("Camera"), camera.model, detail=camera.resolution))
+    if location is not None:
+        found.append(Fact(N_("Place"), _place(location)))
+    return [fact for fact in found if fact.value]
+
+
+def _place(location: Location) -> str:
+    north = "N" if location.latitude >= 0 else "S"
+    east = "E" if location.longitude >= 0 else "W"
+    height = f", {location.altitude:.0f}\u00a0m" if location.altitude is not None else ""
+    return f"{abs(location.latitude):.4f}°\u00a0{north}, {abs(location.longitude):.4f}°\u00a0{east}{height}"
+
+
+def backlog(reported: HeartbeatRequest | None) -> list[BacklogRow]:
+    """The buffer by priority, most urgent first."""
+    if reported is None:
+        return []
+    buffer = reported.buffer
+    named = (
+        (N_("Critical"), buffer.critical),
+        (N_("High"), buffer.high),
+        (N_("Normal"), buffer.normal),
+        (N_("Low"), buffer.low),
+    )
+    return [_row(label, one) for label, one in named]
+
+
+def _row(label: str, one: Backlog) -> BacklogRow:
+    oldest = duration(one.oldest_s) if one.count and one.oldest_s is not None else "–"
+    return BacklogRow(label, one.count, size(one.bytes) if one.count else "–", oldest)
+
+
+DEEPEST = 5
+LONGEST_VALUE = 400
+"""What a camera program may put on a page; the whole body is in the API."""
+
+
+def flat(metadata: Mapping[str, object], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """An event's own data as lines `begin.az: 222.03`; lists of plain values stay on one line."""
+    for name, value in metadata.items():
+        if isinstance(value, dict) and depth < DEEPEST:
+            yield from flat(value, f"{prefix}{name}.", depth + 1)
+        elif isinstance(value, list):
+            yield f"{prefix}{name}", _cut(", ".join(map(_plain, value)))
+        else:
+            yield f"{prefix}{name}", _cut(_plain(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "…" if isinstance(value, (dict, list)) else str(value)

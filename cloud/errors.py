@@ -1,0 +1,48 @@
+"""The cloud's own errors, beside the refusals of the protocol. Each has a stable code and one action."""
+
+from __future__ import annotations
+
+
+class CloudError(Exception):
+    """Base: `code` is stable, the text is one sentence, `action` says what to do."""
+
+    code = "CLD-000"
+    action = "Look in the log for the request id and report it."
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.action} ({self.code})"
+
+
+class SettingsError(CloudError):
+    """A setting is unknown, missing or out of range."""
+
+    code = "CLD-001"
+    action = "Correct the named setting; `meteor-cloud run --help` lists them."
+
+
+class SecretMissing(CloudError):
+    """A secret that a production server must have is not there."""
+
+    code = "CLD-002"
+    action = "Run `meteor-cloud ca init`, or start with --development to have them made."
+
+
+class StoreError(CloudError):
+    """The database or the disk failed. Answered as REG-009."""
+
+    code = "CLD-003"
+    action = "Check that the database runs, is reachable and has free space; the caller may try again."
+
+
+class StartError(CloudError):
+    """The server cannot start, for a reason outside of its settings."""
+
+    code = "CLD-004"
+    action = "Remove the cause, then start again."
+
+
+class AccountRefused(CloudError):
+    """An account cannot be made."""
+
+    code = "CLD-005"
+    action = "Correct the named value, then run the command again."

@@ -1,0 +1,1 @@
+"""What stations report and are told: heartbeats, events, media, configuration, presence. No HTTP."""

@@ -1,0 +1,121 @@
+"""Orders for stations: queued by the owner, handed out until acknowledged. Delivered at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from sqlalchemy import Connection, insert, select, update
+
+from cloud.security import audit
+from cloud.store import fleet as queries
+from cloud.store.engine import Database
+from cloud.store.schema import command
+from protocol.codes import ulid
+from protocol.errors import Refusal, not_found
+from protocol.messages import Answer, Command, CommandAck, Request, Text
+
+MOST_OPEN = 100
+_DONE = ("SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED")
+
+
+class CommandRequest(Request):
+    """POST /devices/:id/commands: an order of the owner; `timeout` in seconds."""
+
+    type: Text
+    parameters: dict[str, Any] = {}
+    timeout: int = 300
+    priority: Literal["low", "normal", "high", "critical"] = "normal"
+
+
+class CommandState(Answer):
+    """What became of an order."""
+
+    id: str
+    type: str
+    state: str
+    detail: str | None
+    created_ms: int
+
+
+class CommandList(Answer):
+    """GET /devices/:id/commands: the orders that wait for this station, oldest first."""
+
+    commands: list[Command]
+
+
+class Commands:
+    """The orders of all stations."""
+
+    def __init__(self, database: Database, unix_ms: Callable[[], int]) -> None:
+        self._db, self._unix_ms = database, unix_ms
+
+    async def queue(self, account_id: str, device_id: str, order: CommandRequest) -> CommandState:
+        """Puts an order in line. Raises `not_found`, and REG-006 when too many wait."""
+        return await self._db.write(partial(self._queue, account_id, device_id, order))
+
+    def _queue(
+        self, account_id: str, device_id: str, order: CommandRequest, connection: Connection
+    ) -> CommandState:
+        if queries.device_of(connection, account_id, device_id) is None:
+            raise not_found()
+        if len(waiting(connection, device_id)) >= MOST_OPEN:
+            raise Refusal(
+                "REG-006", "too_many_open", "Too many orders wait for this station.", retry_after=60
+            )
+        now = self._unix_ms()
+        row = {
+            "id": ulid("cmd_", now),
+            "device_id": device_id,
+            "author": account_id,
+            "type": order.type[:40],
+            "parameters": order.parameters,
+            "priority": order.priority,
+            "timeout": min(max(order.timeout, 1), 86400),
+            "state": "QUEUED",
+            "created": now,
+            "updated": now,
+        }
+        connection.execute(insert(command).values(**row))
+        audit.record(
+            connection,
+            now,
+            f"person:{account_id}",
+            "command_queued",
+            device_id,
+            type=row["type"],
+            id=row["id"],
+        )
+        return CommandState(
+            id=str(row["id"]), type=str(row["type"]), state="QUEUED", detail=None, created_ms=now
+        )
+
+    async def waiting(self, device_id: str) -> CommandList:
+        """What a station should do, oldest first."""
+        return CommandList(commands=list(await self._db.read(partial(waiting, device_id=device_id))))
+
+
+def waiting(connection: Connection, device_id: str) -> Sequence[Command]:
+    """Orders that are not done, oldest first, inside a transaction."""
+    query = (
+        select(command)
+        .where(command.c.device_id == device_id, command.c.state.in_(("QUEUED", "IN_PROGRESS")))
+        .order_by(command.c.id)
+    )
+    return [
+        Command(
+            id=row.id, type=row.type, parameters=row.parameters, timeout=row.timeout, priority=row.priority
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def acknowledge(connection: Connection, device_id: str, acks: Iterable[CommandAck], now_ms: int) -> None:
+    """Keeps what a station says of its own orders; foreign and finished ones stay as they are."""
+    for ack in acks:
+        connection.execute(
+            update(command)
+            .where(command.c.id == ack.id, command.c.device_id == device_id, command.c.state.not_in(_DONE))
+            .values(state=ack.state, detail=ack.detail, updated=now_ms)
+        )

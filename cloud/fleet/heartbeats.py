@@ -1,0 +1,134 @@
+"""A station says how it is: the last state is kept, in the order of the station's own counters. No HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, select, update
+
+from cloud.fleet.commands import acknowledge, waiting
+from cloud.fleet.configuration import current
+from cloud.fleet.devices import Fleet
+from cloud.fleet.models import DeviceSummary
+from cloud.fleet.presence import is_online
+from cloud.realtime.bus import Bus
+from cloud.security.device_auth import DevicePrincipal
+from cloud.security.limits import Limits
+from cloud.settings import Settings
+from cloud.store.engine import Database
+from cloud.store.schema import device
+from protocol.clock import from_unix
+from protocol.errors import INVALID, Refusal
+from protocol.limits import DEVICE_HEARTBEATS, Rate
+from protocol.messages import ConfigUpdates, HeartbeatAnswer, HeartbeatRequest, NetworkInfo
+
+_LARGEST = 2**53
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What one heartbeat changed."""
+
+    answer: HeartbeatAnswer
+    summary: DeviceSummary
+    came_back: bool
+
+
+class Heartbeats:
+    """Receives the heartbeats of all stations."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        limits: Limits,
+        fleet: Fleet,
+        settings: Settings,
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self._db, self._bus, self._limits, self._fleet = database, bus, limits, fleet
+        self._settings, self._unix_ms = settings, unix_ms
+        paced = 2 * DEVICE_HEARTBEATS.seconds // settings.heartbeat_interval
+        self._rate = Rate(
+            max(DEVICE_HEARTBEATS.count, paced), DEVICE_HEARTBEATS.seconds, DEVICE_HEARTBEATS.burst
+        )
+
+    async def receive(self, principal: DevicePrincipal, message: HeartbeatRequest) -> HeartbeatAnswer:
+        """Keeps the state and answers with what the cloud has for the station. Raises `Refusal`."""
+        if max(message.seq, message.config_version) > _LARGEST:
+            raise Refusal("REG-007", INVALID, "The counter is too large.", field="$.seq")
+        await self._limits.take("heartbeat", principal.device_id, self._rate)
+        heard = await self._db.write(partial(self._keep, principal, message))
+        now = from_unix(self._unix_ms() / 1000)
+        told = {"deviceId": principal.device_id, "timestamp": now}
+        if heard.came_back:
+            self._bus.publish(principal.account_id, "device-online", told)
+        self._bus.publish(principal.account_id, "device-status", told | msgspec.to_builtins(heard.summary))
+        return heard.answer
+
+    def _keep(self, principal: DevicePrincipal, message: HeartbeatRequest, connection: Connection) -> _Heard:
+        now = self._unix_ms()
+        before = self._row(connection, principal)
+        values = {"last_seen_ms": now, "next_expected_ms": now + self._settings.heartbeat_interval * 1000}
+        if (principal.boot, message.seq) > (before.boot_counter, before.heartbeat_seq):
+            values |= _state(principal, message, before, now)
+        connection.execute(update(device).where(device.c.id == principal.device_id).values(**values))
+        acknowledge(connection, principal.device_id, message.command_acks, now)
+        row = self._row(connection, principal)
+        return _Heard(
+            answer=self._answer(connection, principal, message, row.name, now),
+            summary=self._fleet.summaries(connection, [row])[0],
+            came_back=not is_online(before.last_seen_ms, now, self._settings.offline_after),
+        )
+
+    def _row(self, connection: Connection, principal: DevicePrincipal) -> Row[Any]:
+        return connection.execute(select(device).where(device.c.id == principal.device_id)).one()
+
+    def _answer(
+        self,
+        connection: Connection,
+        principal: DevicePrincipal,
+        message: HeartbeatRequest,
+        name: str,
+        now: int,
+    ) -> HeartbeatAnswer:
+        desired, updates = current(connection, principal.device_id), None
+        if message.config_version < desired.version:
+            updates = ConfigUpdates(
+                version=desired.version, updates=desired.values, signature=desired.envelope
+            )
+        refused = [f"The configuration was refused: {message.config_error}"] if message.config_error else []
+        return HeartbeatAnswer(
+            status="warning" if refused else "ok",
+            server_time=from_unix(now / 1000),
+            next_heartbeat_in=self._settings.heartbeat_interval,
+            device_name=name,
+            commands=list(waiting(connection, principal.device_id)),
+            config_updates=updates,
+            warnings=refused,
+        )
+
+
+def _state(
+    principal: DevicePrincipal, message: HeartbeatRequest, before: Row[Any], now_ms: int
+) -> dict[str, Any]:
+    """What a newer heartbeat replaces."""
+    values: dict[str, Any] = {
+        "boot_counter": principal.boot,
+        "heartbeat_seq": message.seq,
+        "state": message.state[:40],
+        "reported": msgspec.to_builtins(message),
+        "config_version_reported": min(message.config_version, 2**31 - 1),
+        "config_error": message.config_error,
+    }
+    if message.network_info != NetworkInfo():
+        values["network"] = msgspec.to_builtins(message.network_info)
+    if message.firmware_version:
+        values["info"] = (before.info or {}) | {"firmware_version": message.firmware_version}
+    if message.state == "operational" and before.first_operational_ms is None:
+        values["first_operational_ms"] = now_ms
+    return values

@@ -1,0 +1,88 @@
+"""What persons are told about stations and events, as messages. Reads no store."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from protocol.messages import Answer, DeviceInfo, HeartbeatRequest, Location, NetworkInfo
+
+Tone = Literal["running", "working", "waiting", "failed", "unknown"]
+
+
+class MediaItem(Answer):
+    """One file of an event; `stored` says whether the cloud has it yet. `size` in bytes."""
+
+    sha256: str
+    size: int
+    mime: str
+    name: str
+    role: str
+    stored: bool
+
+
+class EventSummary(Answer):
+    """One event in a list. `cursor` is what `before` takes; `timestamp` is the station's own text."""
+
+    cursor: int
+    event_id: str
+    client_event_id: str
+    revision: int
+    received_ms: int
+    timestamp: str
+    event_type: str
+    confidence: float | None
+    status: str
+    media: list[MediaItem]
+
+
+class EventDetail(EventSummary):
+    """One event with everything the station said."""
+
+    body: dict[str, Any]
+
+
+class EventList(Answer):
+    """Newest first. `next_before` is None on the last page."""
+
+    events: list[EventSummary]
+    next_before: int | None
+
+
+class DeviceSummary(Answer):
+    """One station in a list. Times in ms since 1970; `online` is computed; backlog counts all priorities."""
+
+    id: str
+    name: str
+    short_id: str
+    status: str
+    state: str | None
+    tone: Tone
+    online: bool
+    last_seen_ms: int | None
+    first_operational_ms: int | None
+    backlog_count: int
+    backlog_bytes: int
+    last_event: EventSummary | None
+
+
+class DeviceDetail(DeviceSummary):
+    """One station's page. `reported` is the last heartbeat, received at `last_seen_ms`."""
+
+    created_ms: int
+    hardware_id: str
+    location: Location | None
+    info: DeviceInfo | None
+    network: NetworkInfo | None
+    reported: HeartbeatRequest | None
+    reported_ms: int | None
+    config_version_desired: int
+    config_version_reported: int
+    config_error: str | None
+    certificate_not_after_ms: int | None
+
+
+class DeviceList(Answer):
+    """All stations of a person, by name."""
+
+    devices: list[DeviceSummary]
+    server_time: str

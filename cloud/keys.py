@@ -1,0 +1,49 @@
+"""Typed keys under which the composition root puts its parts into the application. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from cloud.fleet.commands import Commands
+    from cloud.fleet.configuration import Configurations
+    from cloud.fleet.devices import Fleet
+    from cloud.fleet.events import Events
+    from cloud.fleet.files import MediaFiles
+    from cloud.fleet.heartbeats import Heartbeats
+    from cloud.fleet.media import MediaStore
+    from cloud.realtime.bus import Bus
+    from cloud.registry.claims import Claims
+    from cloud.registry.enrolment import Enrolment
+    from cloud.registry.tokens import DeviceTokens
+    from cloud.security.device_auth import DeviceAuth
+    from cloud.security.limits import Limits
+    from cloud.settings import Settings
+    from cloud.store.engine import Database
+
+_RequestKey: Any = getattr(web, "RequestKey", web.AppKey)
+"""Newer aiohttp has a kind of its own for what belongs to one request."""
+REQUEST_ID: Any = _RequestKey("request_id", str)
+"""`request[REQUEST_ID]`: the name of this request in answers and log."""
+
+SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
+DATABASE: web.AppKey[Database] = web.AppKey("database")
+BUS: web.AppKey[Bus] = web.AppKey("bus")
+LIMITS: web.AppKey[Limits] = web.AppKey("limits")
+TOKENS: web.AppKey[DeviceTokens] = web.AppKey("tokens")
+DEVICE_AUTH: web.AppKey[DeviceAuth] = web.AppKey("device_auth")
+ENROLMENT: web.AppKey[Enrolment] = web.AppKey("enrolment")
+CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
+FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
+HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")
+EVENTS: web.AppKey[Events] = web.AppKey("events")
+MEDIA: web.AppKey[MediaStore] = web.AppKey("media")
+MEDIA_FILES: web.AppKey[MediaFiles] = web.AppKey("media_files")
+COMMANDS: web.AppKey[Commands] = web.AppKey("commands")
+OPENAPI: web.AppKey[bytes] = web.AppKey("openapi", bytes)
+CONFIGURATIONS: web.AppKey[Configurations] = web.AppKey("configurations")
+UNIX_MS: web.AppKey[Callable[[], int]] = web.AppKey("unix_ms")
+"""Milliseconds since 1970. The one wall clock of the application; tests move it."""

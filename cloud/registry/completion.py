@@ -1,0 +1,166 @@
+"""The last step of every claim: station, key, certificate and configuration in one transaction. No HTTP.
+
+A station exists from here on and not before. What its answer says is read from the store each time, so that a
+lost answer can be given again with the same certificate.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from cloud.fleet.configuration import Configurations, current
+from cloud.registry import records
+from cloud.registry.authority import Authority, public_pem
+from cloud.registry.tokens import DeviceTokens
+from cloud.security import audit
+from cloud.security.device_auth import Claimant
+from cloud.settings import Settings
+from cloud.store.schema import certificate, claim, device, device_key
+from protocol.clock import from_unix
+from protocol.codes import short_id, ulid
+from protocol.errors import Refusal
+from protocol.messages import ApiEndpoints, ClaimComplete
+
+
+class Completion:
+    """Makes stations out of proven claims."""
+
+    def __init__(
+        self, settings: Settings, authority: Authority, tokens: DeviceTokens, configurations: Configurations
+    ) -> None:
+        self._base = settings.base
+        self._life = timedelta(days=settings.certificate_days)
+        self._authority, self._tokens, self._configurations = authority, tokens, configurations
+
+    def complete(
+        self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int
+    ) -> ClaimComplete | Refusal:
+        """Finishes an open claim that has an account and hardware. A refusal has closed the claim."""
+        known = owner_of(connection, claimant.keyid)
+        if known is None:
+            device_id = self._make(connection, row, claimant, now_ms)
+        elif known.account_id == row.account_id and known.active:
+            device_id = known.device_id
+        else:
+            records.expire(connection, row.id, "already_registered", "REG-003")
+            return Refusal("REG-003", "already_registered", "This station is registered already.")
+        records.advance(
+            connection, row.id, "success", device_id=device_id, keyid=claimant.keyid, completed=now_ms
+        )
+        audit.record(
+            connection, now_ms, f"person:{row.account_id}", "claim_succeeded", device_id, claim=row.id
+        )
+        return self.answer(connection, device_id, claimant, now_ms)
+
+    def _make(self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int) -> str:
+        device_id, hardware = ulid("dev_", now_ms), row.hardware
+        letters = short_id(claimant.keyid)
+        name = row.name or f"Station {letters}"
+        location = row.location or hardware.get("location")
+        connection.execute(
+            insert(device).values(
+                id=device_id,
+                account_id=row.account_id,
+                epoch=1,
+                hardware_id=hardware["hardware_id"],
+                short_id=letters,
+                name=name,
+                location=location,
+                info=hardware["info"],
+                fingerprint=hardware["fingerprint"],
+                network=hardware["network"],
+                status="active",
+                created=now_ms,
+            )
+        )
+        connection.execute(
+            insert(device_key).values(
+                keyid=claimant.keyid,
+                device_id=device_id,
+                public_key=public_pem(claimant.key),
+                status="active",
+                created=now_ms,
+            )
+        )
+        self._certify(connection, device_id, claimant, now_ms)
+        self._configurations.first(connection, device_id, name, location, now_ms)
+        return device_id
+
+    def _certify(self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int) -> None:
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        issued = self._authority.issue(claimant.key, device_id, now, self._life)
+        old = (certificate.c.keyid == claimant.keyid) & (certificate.c.status == "active")
+        connection.execute(update(certificate).where(old).values(status="superseded"))
+        connection.execute(
+            insert(certificate).values(
+                serial=issued.serial,
+                device_id=device_id,
+                keyid=claimant.keyid,
+                sha256=issued.sha256,
+                not_before=issued.not_before,
+                not_after=issued.not_after,
+                status="active",
+                pem=issued.pem,
+            )
+        )
+
+    def answer(
+        self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int
+    ) -> ClaimComplete:
+        """What the station is told, now and after a lost answer. A certificate near its end is made anew."""
+        leaf = _certificate(connection, claimant.keyid)
+        if leaf is None or leaf.not_after - now_ms < self._life / timedelta(milliseconds=3):
+            self._certify(connection, device_id, claimant, now_ms)
+            leaf = _certificate(connection, claimant.keyid)
+        row = connection.execute(select(device).where(device.c.id == device_id)).one()
+        last = select(claim.c.id).where(claim.c.device_id == device_id).order_by(claim.c.completed.desc())
+        desired = current(connection, device_id)
+        renew_after = leaf.not_after - (leaf.not_after - leaf.not_before) // 3
+        return ClaimComplete(
+            claim_id=connection.execute(last.limit(1)).scalar_one(),
+            device_id=device_id,
+            device_name=row.name,
+            device_token=self._tokens.issue(device_id, row.epoch, claimant.keyid, leaf.sha256, now_ms),
+            device_certificate=leaf.pem + self._authority.intermediate_pem,
+            ca_certificate=self._authority.root_pem,
+            api_endpoints=endpoints(self._base, device_id),
+            initial_config=desired.values,
+            config_envelope=desired.envelope,
+            config_keys=self._configurations.keys,
+            epoch=row.epoch,
+            renew_after=from_unix(renew_after / 1000),
+            certificate_not_after=from_unix(leaf.not_after / 1000),
+            server_time=from_unix(now_ms / 1000),
+        )
+
+
+def owner_of(connection: Connection, keyid: str) -> Row[Any] | None:
+    """(device_id, account_id, active) of the station that has this key."""
+    active = (device_key.c.status == "active") & (device.c.status == "active")
+    query = (
+        select(device_key.c.device_id, device.c.account_id, active.label("active"))
+        .join_from(device_key, device)
+        .where(device_key.c.keyid == keyid)
+    )
+    return connection.execute(query).first()
+
+
+def endpoints(base: str, device_id: str) -> ApiEndpoints:
+    """The addresses of one station."""
+    own = f"{base}/v1/devices/{device_id}"
+    return ApiEndpoints(
+        events=f"{own}/events",
+        telemetry=f"{own}/telemetry",
+        config=f"{own}/config",
+        heartbeat=f"{own}/heartbeat",
+        commands=f"{own}/commands",
+    )
+
+
+def _certificate(connection: Connection, keyid: str) -> Any:
+    """The certificate in force for a key; None when there is none."""
+    in_force = (certificate.c.keyid == keyid) & (certificate.c.status == "active")
+    return connection.execute(select(certificate).where(in_force)).first()

@@ -1,0 +1,185 @@
+"""Claims as stations use them: asking, waiting for a person, proving the key. Persons use `claims`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, select
+
+from cloud.registry import binding, proof, records
+from cloud.registry.completion import Completion, owner_of
+from cloud.registry.news import ClaimNews
+from cloud.security.device_auth import Claimant
+from cloud.security.limits import Limits
+from cloud.settings import Settings
+from cloud.store.engine import Database
+from cloud.store.schema import claim
+from protocol import codes, limits
+from protocol.clock import from_unix
+from protocol.errors import CLAIM_EXPIRED, INVALID, Refusal, not_found
+from protocol.messages import ClaimPending, ClaimRequest, ConfirmRequest, Pending, ValidateAnswer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An answer to a station and its HTTP status."""
+
+    status: int
+    answer: msgspec.Struct
+
+
+class Enrolment:
+    """The stations' side of all claims."""
+
+    def __init__(
+        self,
+        database: Database,
+        news: ClaimNews,
+        buckets: Limits,
+        completion: Completion,
+        settings: Settings,
+        pepper: bytes,
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self._db, self._news, self._limits, self._completion = database, news, buckets, completion
+        self._settings, self._pepper, self._unix_ms = settings, pepper, unix_ms
+
+    async def claim(self, request: ClaimRequest, claimant: Claimant, address: str) -> Outcome:
+        """A station that proved its key wants to become somebody's. Raises `Refusal`."""
+        if request.claim_token is not None:
+            return await self._with_token(request, request.claim_token, claimant)
+        if request.registration_type != "device_code":
+            raise Refusal(
+                "REG-007", INVALID, "Give claim_token, or registration_type.", field="$.registration_type"
+            )
+        if request.pin is None:
+            raise Refusal("REG-007", INVALID, "A device code needs a PIN.", field="$.pin")
+        known = await self._known_station(claimant)
+        if known is not None:
+            return known
+        return await self._with_card(request, request.pin, claimant, address)
+
+    async def _known_station(self, claimant: Claimant) -> Outcome | None:
+        """A station that lost its answer, not its proof: it gets the answer again at any time."""
+        owner = await self._db.read(partial(owner_of, keyid=claimant.keyid))
+        if owner is None:
+            return None
+        if not owner.active:
+            raise Refusal(None, "not_active", "This station may not be claimed now.", status=403)
+        now, device_id = self._unix_ms(), str(owner.device_id)
+        answer = await self._db.write(lambda c: self._completion.answer(c, device_id, claimant, now))
+        return Outcome(200, answer)
+
+    async def _with_token(self, request: ClaimRequest, token: str, claimant: Claimant) -> Outcome:
+        now, token_hash = self._unix_ms(), codes.secret_hash(token)
+
+        def change(connection: Connection) -> tuple[Outcome | Refusal, str]:
+            row = connection.execute(select(claim).where(claim.c.token_hash == token_hash)).first()
+            if row is None:
+                return Refusal("REG-004", "unknown_token", "This claim code is not valid."), ""
+            return self._use_token(connection, row, request, claimant, now), row.id
+
+        outcome, claim_id = await self._db.write(change)
+        await self._news.publish([claim_id] if claim_id else [])
+        return _or_raise(outcome)
+
+    def _use_token(
+        self, connection: Connection, row: Row[Any], request: ClaimRequest, claimant: Claimant, now: int
+    ) -> Outcome | Refusal:
+        if row.status == "success":
+            return self._again(connection, row, claimant, now)
+        if reason := records.closed_reason(row, now):
+            return records.over(reason)
+        seen = binding.station(request, claimant)
+        records.advance(connection, row.id, "scanning", hardware=seen["hardware"])
+        done = self._completion.complete(connection, records.get(connection, row.id), claimant, now)
+        return done if isinstance(done, Refusal) else Outcome(201, done)
+
+    def _again(
+        self, connection: Connection, row: Row[Any], claimant: Claimant, now: int
+    ) -> Outcome | Refusal:
+        """A claim that succeeded is asked for again: the same answer, for a while, to the same key only."""
+        if row.keyid != claimant.keyid:
+            return Refusal("REG-003", "already_registered", "This claim code was used already.")
+        if now - row.completed > limits.REPEAT_WINDOW_S * 1000:
+            return records.over(CLAIM_EXPIRED)
+        return Outcome(200, self._completion.answer(connection, row.device_id, claimant, now))
+
+    async def _with_card(self, request: ClaimRequest, pin: str, claimant: Claimant, address: str) -> Outcome:
+        now = self._unix_ms()
+        if await self._db.read(lambda c: binding.own_live(c, claimant.keyid, now)) is None:
+            await self._limits.take("card", claimant.keyid, limits.DEVICE_CODE_STARTS)
+            await self._limits.take("card-address", address, limits.ADDRESS_CODE_STARTS)
+        short = codes.short_id(claimant.keyid)
+        card = binding.codes(self._pepper, short, pin, request.link_secret)
+        found, changed = await self._db.write(lambda c: binding.station_came(c, request, claimant, card, now))
+        await self._news.publish(changed)
+        if isinstance(found, Refusal):
+            raise found
+        return Outcome(202, self._pending(found, now))
+
+    def _pending(self, row: Row[Any], now_ms: int) -> ClaimPending:
+        return ClaimPending(
+            claim_id=row.id,
+            status=row.status,
+            expires_in=max(0, (row.expires - now_ms) // 1000),
+            interval=self._settings.poll_interval,
+            verification_uri=f"{self._settings.base}/claim",
+            server_time=from_unix(now_ms / 1000),
+        )
+
+    async def validate(self, claim_id: str, claimant: Claimant) -> Outcome:
+        """Has a person come? A challenge if so, else "not yet". Raises `Refusal` when the claim is over."""
+        return _or_raise(await self._db.write(partial(self._validate, claim_id, claimant, self._unix_ms())))
+
+    def _validate(
+        self, claim_id: str, claimant: Claimant, now: int, connection: Connection
+    ) -> Outcome | Refusal:
+        row = records.find(connection, claim_id)
+        if row is None or row.keyid != claimant.keyid:
+            return not_found()
+        if reason := records.closed_reason(row, now):
+            return records.over(reason)
+        if row.status == "scanning":
+            if refusal := proof.too_early(row, self._settings.poll_interval, now):
+                return refusal
+            records.change(connection, claim_id, polled=now)
+            text, interval = from_unix(now / 1000), self._settings.poll_interval
+            return Outcome(202, Pending(status="authorization_pending", interval=interval, server_time=text))
+        made = proof.new_challenge(connection, claim_id, now)
+        if isinstance(made, Refusal):
+            return made
+        answer = ValidateAnswer(claim_id=claim_id, challenge=made, server_time=from_unix(now / 1000))
+        return Outcome(200, answer)
+
+    async def confirm(self, request: ConfirmRequest, claimant: Claimant) -> Outcome:
+        """The challenge comes back signed: the station exists from here on. Raises `Refusal`."""
+        now = self._unix_ms()
+        outcome = await self._db.write(lambda c: self._confirm(c, request, claimant, now))
+        await self._news.publish([request.claim_id])
+        return _or_raise(outcome)
+
+    def _confirm(
+        self, connection: Connection, request: ConfirmRequest, claimant: Claimant, now: int
+    ) -> Outcome | Refusal:
+        row = records.find(connection, request.claim_id)
+        if row is None or row.keyid != claimant.keyid:
+            return not_found()
+        if row.status == "success":
+            return self._again(connection, row, claimant, now)
+        if reason := records.closed_reason(row, now):
+            return records.over(reason)
+        if refusal := proof.answered(connection, row, request.challenge_id, request.nonce, now):
+            return refusal
+        done = self._completion.complete(connection, row, claimant, now)
+        return done if isinstance(done, Refusal) else Outcome(201, done)
+
+
+def _or_raise(outcome: Outcome | Refusal) -> Outcome:
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome

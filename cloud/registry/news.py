@@ -1,0 +1,27 @@
+"""Tells a person what became of their claims, after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import msgspec
+
+from cloud.realtime.bus import Bus
+from cloud.registry import records, views
+from cloud.store.engine import Database
+
+
+class ClaimNews:
+    """Publishes the state of records as it stands in the store. `interval` (s) is the advice for polling."""
+
+    def __init__(self, database: Database, bus: Bus, interval: int, unix_ms: Callable[[], int]) -> None:
+        self._db, self._bus, self._interval, self._unix_ms = database, bus, interval, unix_ms
+
+    async def publish(self, claim_ids: Iterable[str]) -> None:
+        """One message per record that belongs to somebody."""
+        for claim_id in claim_ids:
+            row = await self._db.read(partial(records.find, claim_id=claim_id))
+            if row is not None and row.account_id:
+                told = views.status(row, self._interval, self._unix_ms())
+                self._bus.publish(row.account_id, "claim-status", msgspec.to_builtins(told))

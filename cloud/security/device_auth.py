@@ -1,0 +1,170 @@
+"""Who signed a device's request: from the signature to the device it may speak for. Knows no route.
+
+The order of checks: signature well-formed, key known, signature and digest hold, time within the window,
+nonce new, key and device active, path id equal to the key's device. The first that fails is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from sqlalchemy import Connection, select, update
+
+from cloud.security import audit
+from cloud.security.limits import Limits
+from cloud.security.replay import spend
+from cloud.store.engine import Database
+from cloud.store.schema import claim, device, device_key
+from protocol import signature
+from protocol.errors import CLOCK_SKEW, UNKNOWN_KEY, Refusal, not_found
+from protocol.limits import Rate
+
+log = logging.getLogger(__name__)
+
+_THREAD_ABOVE = 64 * 1024
+"""Bodies larger than this are hashed in a thread, so that the event loop goes on."""
+
+_NOTED = Rate(20, 3600, 20)
+"""Audit entries per key: a flood of bad requests must not become a flood of writes."""
+
+
+@dataclass(frozen=True)
+class DevicePrincipal:
+    """A device that proved its key in this request."""
+
+    device_id: str
+    account_id: str
+    keyid: str
+    epoch: int
+    boot: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Somebody who proved a key that may not belong to any device yet."""
+
+    keyid: str
+    key: ec.EllipticCurvePublicKey
+
+
+class DeviceAuth:
+    """Verifies requests against the keys in the store."""
+
+    def __init__(self, database: Database, limits: Limits, unix_ms: Callable[[], int]) -> None:
+        self._db = database
+        self._limits = limits
+        self._unix_ms = unix_ms
+
+    async def device(self, request: signature.Request, path_id: str | None) -> DevicePrincipal:
+        """The device behind a request, which must be the one of the path. Raises `Refusal`."""
+        parsed = signature.parse(request)
+        row = await self._db.read(partial(_device_of, keyid=parsed.keyid))
+        if row is None:
+            raise Refusal("REG-004", UNKNOWN_KEY, "The cloud does not know this key.")
+        await self._verify(parsed, request, _load(row.public_key))
+        await self._spend(parsed)
+        if row.key_status != "active" or row.status != "active":
+            raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)
+        if path_id is not None and path_id != row.device_id:
+            raise not_found()
+        return DevicePrincipal(
+            row.device_id, row.account_id, parsed.keyid, row.epoch, parsed.boot, parsed.sequence
+        )
+
+    async def claimant(
+        self, request: signature.Request, key: ec.EllipticCurvePublicKey, *, any_time: bool = False
+    ) -> Claimant:
+        """The holder of `key`. With `any_time` a wrong clock does not count: something else is fresh."""
+        parsed = signature.parse(request)
+        if parsed.keyid != signature.thumbprint(key):
+            raise Refusal("REG-004", "bad_signature", "The request is signed by another key than it names.")
+        await self._verify(parsed, request, key, any_time=any_time)
+        await self._spend(parsed)
+        return Claimant(parsed.keyid, key)
+
+    async def claim_key(self, request: signature.Request, claim_id: str) -> Claimant:
+        """The claimant whose key stands in this claim. Raises `not_found` for every other claim alike."""
+        parsed = signature.parse(request)
+        stored = await self._db.read(partial(_claim_key, claim_id=claim_id, keyid=parsed.keyid))
+        if stored is None:
+            raise not_found()
+        return await self.claimant(request, _load(stored))
+
+    async def _verify(
+        self,
+        parsed: signature.Parsed,
+        request: signature.Request,
+        key: ec.EllipticCurvePublicKey,
+        *,
+        any_time: bool = False,
+    ) -> None:
+        now = float(parsed.created) if any_time else self._unix_ms() / 1000
+        check = partial(signature.verify, parsed, request, key, now=now)
+        try:
+            if len(request.body) > _THREAD_ABOVE:
+                await asyncio.to_thread(check)
+            else:
+                check()
+        except Refusal as refusal:
+            if refusal.reason != CLOCK_SKEW:  # a wrong clock is a condition, not an attack
+                await self._note(parsed.keyid, refusal.reason)
+            raise
+
+    async def _spend(self, parsed: signature.Parsed) -> None:
+        now = self._unix_ms()
+
+        def change(connection: Connection) -> Refusal | None:
+            refusal = spend(connection, parsed.keyid, parsed.boot, parsed.sequence, now)
+            if refusal is None:
+                fresh = (device_key.c.keyid == parsed.keyid) & device_key.c.first_used.is_(None)
+                connection.execute(update(device_key).where(fresh).values(first_used=now))
+            return refusal
+
+        if refusal := await self._db.write(change):
+            await self._note(parsed.keyid, refusal.reason)
+            raise refusal
+
+    async def _note(self, keyid: str, reason: str) -> None:
+        log.warning("refused a request in the name of key %s: %s", keyid, reason)
+        now = self._unix_ms()
+        try:
+            await self._limits.take("audit", keyid, _NOTED)
+        except Refusal:
+            return
+        await self._db.write(lambda c: audit.record(c, now, "unknown", reason, keyid))
+
+
+def _device_of(connection: Connection, keyid: str) -> Any:
+    query = (
+        select(
+            device_key.c.public_key,
+            device_key.c.status.label("key_status"),
+            device_key.c.device_id,
+            device.c.account_id,
+            device.c.status,
+            device.c.epoch,
+        )
+        .join_from(device_key, device)
+        .where(device_key.c.keyid == keyid)
+    )
+    return connection.execute(query).first()
+
+
+def _claim_key(connection: Connection, claim_id: str, keyid: str) -> str | None:
+    query = select(claim.c.public_key).where(claim.c.id == claim_id, claim.c.keyid == keyid)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _load(pem: str) -> ec.EllipticCurvePublicKey:
+    key = load_pem_public_key(pem.encode("ascii"))
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError("a stored key is not an elliptic-curve key")
+    return key

@@ -1,0 +1,122 @@
+"""Queries for lists and pages of stations and events. Every one is bound to an account or a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from cloud.store.schema import certificate, config, device, event, event_media, media
+
+LIFECYCLE = "station_"
+"""Events whose type begins so are notes of the station about itself, not observations."""
+
+
+def devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
+    """All stations of a person that are not released."""
+    query = select(device).where(device.c.account_id == account_id, device.c.status != "released")
+    return connection.execute(query.order_by(func.lower(device.c.name), device.c.id)).all()
+
+
+def device_of(connection: Connection, account_id: str, device_id: str) -> Row[Any] | None:
+    """One station, if it is this person's."""
+    query = select(device).where(
+        device.c.id == device_id, device.c.account_id == account_id, device.c.status != "released"
+    )
+    return connection.execute(query).first()
+
+
+def last_observations(connection: Connection, device_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """The newest observation of each station."""
+    newest = (
+        select(func.max(event.c.pk))
+        .where(event.c.device_id.in_(device_ids), ~event.c.event_type.startswith(LIFECYCLE, autoescape=True))
+        .group_by(event.c.device_id)
+    )
+    rows = connection.execute(_events().where(event.c.pk.in_(newest))).all()
+    return {row.device_id: row for row in rows}
+
+
+def events_of(
+    connection: Connection, device_id: str, before: int | None, limit: int, lifecycle: bool | None
+) -> Sequence[Row[Any]]:
+    """Newest first. `lifecycle` picks the station's notes (True), the observations (False) or both (None)."""
+    query = _events().where(event.c.device_id == device_id).order_by(event.c.pk.desc()).limit(limit)
+    if before is not None:
+        query = query.where(event.c.pk < before)
+    if lifecycle is not None:
+        noted = event.c.event_type.startswith(LIFECYCLE, autoescape=True)
+        query = query.where(noted if lifecycle else ~noted)
+    return connection.execute(query).all()
+
+
+def event_of(connection: Connection, device_id: str, event_id: str) -> Row[Any] | None:
+    """One event with its body."""
+    query = select(event).where(event.c.device_id == device_id, event.c.event_id == event_id)
+    return connection.execute(query).first()
+
+
+def media_of(
+    connection: Connection, device_ids: Iterable[str], event_pks: Iterable[int]
+) -> dict[int, list[Row[Any]]]:
+    """The files of each event, with `stored`."""
+    there = and_(media.c.sha256 == event_media.c.sha256, media.c.device_id == event.c.device_id)
+    query = (
+        select(event_media, media.c.sha256.is_not(None).label("stored"))
+        .join_from(event_media, event)
+        .outerjoin(media, there)
+        .where(event_media.c.event_pk.in_(list(event_pks)), event.c.device_id.in_(list(device_ids)))
+        .order_by(event_media.c.event_pk, event_media.c.name, event_media.c.sha256)
+    )
+    found: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.event_pk, []).append(row)
+    return found
+
+
+def stored_media(connection: Connection, device_id: str, sha256: str) -> Any:
+    """A file that is there, with the name and type that the newest event gave it."""
+    query = (
+        select(event_media.c.mime, event_media.c.name, media.c.size)
+        .join_from(event_media, event)
+        .join(media, and_(media.c.sha256 == event_media.c.sha256, media.c.device_id == event.c.device_id))
+        .where(event.c.device_id == device_id, event_media.c.sha256 == sha256)
+        .order_by(event_media.c.event_pk.desc())
+        .limit(1)
+    )
+    return connection.execute(query).first()
+
+
+def desired_version(connection: Connection, device_id: str) -> int:
+    """The newest configuration's number."""
+    query = select(func.max(config.c.version)).where(config.c.device_id == device_id)
+    return int(connection.execute(query).scalar_one() or 0)
+
+
+def certificate_end(connection: Connection, device_id: str) -> int | None:
+    """When the certificate in force ends, in ms."""
+    query = select(func.max(certificate.c.not_after)).where(
+        certificate.c.device_id == device_id, certificate.c.status == "active"
+    )
+    end: int | None = connection.execute(query).scalar_one()
+    return end
+
+
+def same_event(
+    connection: Connection, device_id: str, event_id: str, client_event_id: str, revision: int
+) -> Row[Any] | None:
+    """An event with one of these two identities; the first is preferred."""
+    same_client = and_(event.c.client_event_id == client_event_id, event.c.revision == revision)
+    query = (
+        select(event)
+        .where(event.c.device_id == device_id, or_(event.c.event_id == event_id, same_client))
+        .order_by((event.c.event_id == event_id).desc())
+        .limit(1)
+    )
+    return connection.execute(query).first()
+
+
+def _events() -> Select[Any]:
+    """Events without their bodies, which may be large."""
+    return select(*(column for column in event.c if column.name != "body"))

@@ -1,0 +1,283 @@
+"""The tables, in portable types. Times are integer milliseconds since 1970 in UTC; secrets are hashes."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for a column declared INTEGER."""
+_Json = JSON(none_as_null=True)
+
+
+def _one_of(column: str, *words: str) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+# --- people -------------------------------------------------------------------------------------------------
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("password_hash", String(255), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    Column("user_agent", String(200), nullable=False, server_default=""),
+)
+
+# --- devices and their keys ---------------------------------------------------------------------------------
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("epoch", Integer, nullable=False),
+    Column("hardware_id", String(80), nullable=False, index=True),  # a name, not a proof: never unique
+    Column("short_id", String(6), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("location", _Json),
+    Column("info", _Json),
+    Column("fingerprint", _Json),
+    Column("network", _Json),
+    Column("status", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("state", String(40)),
+    Column("reported", _Json),
+    Column("last_seen_ms", BigInteger),
+    Column("next_expected_ms", BigInteger),
+    Column("boot_counter", BigInteger, nullable=False, server_default="-1"),
+    Column("heartbeat_seq", BigInteger, nullable=False, server_default="-1"),
+    Column("config_version_reported", Integer, nullable=False, server_default="0"),
+    Column("config_error", String(200)),
+    Column("first_operational_ms", BigInteger),
+    _one_of("status", "active", "suspended", "released"),
+)
+
+device_key = Table(
+    "device_key",
+    metadata,
+    Column("keyid", String(43), primary_key=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
+    Column("public_key", Text, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("first_used", BigInteger),
+    _one_of("status", "active", "superseded", "revoked"),
+)
+
+# One row per key that ever signed a request, whether its device is claimed or not.
+replay = Table(
+    "replay",
+    metadata,
+    Column("keyid", String(43), primary_key=True),
+    Column("boot", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+    Column("bits", String(16), nullable=False),  # 64 bits in hex: no integer type of SQL is unsigned
+    Column("used", BigInteger, nullable=False, index=True),
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
+    Column("keyid", String(43), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("pem", Text, nullable=False),
+    _one_of("status", "active", "superseded", "revoked"),
+)
+
+# --- claims -------------------------------------------------------------------------------------------------
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("mode", String(12), nullable=False),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), index=True),
+    Column("keyid", String(43), index=True),
+    Column("short_id", String(6), index=True),
+    Column("token_hash", String(64), unique=True),
+    Column("pin_mac", String(64)),
+    Column("link_mac", String(64)),
+    Column("status", String(10), nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", String(40)),
+    Column("error_code", String(8)),
+    Column("name", String(80)),
+    Column("location", _Json),
+    Column("hardware", _Json),
+    Column("public_key", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    Column("completed", BigInteger),
+    Column("polled", BigInteger),
+    Column("device_id", ForeignKey("device.id")),
+    _one_of("mode", "token", "device_code", "expectation"),
+    _one_of("status", "pending", "scanning", "claiming", "success", "expired"),
+)
+
+# A key never has two live claims, however requests race.
+Index(
+    "uq_claim_live_keyid",
+    claim.c.keyid,
+    unique=True,
+    sqlite_where=claim.c.status.in_(("scanning", "claiming")),
+    postgresql_where=claim.c.status.in_(("scanning", "claiming")),
+)
+
+challenge = Table(
+    "challenge",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("claim_id", ForeignKey("claim.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("nonce_hash", String(64), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("used", Boolean, nullable=False),
+)
+
+# --- configuration and commands -----------------------------------------------------------------------------
+
+config = Table(
+    "config",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("desired", _Json, nullable=False),
+    Column("envelope", _Json, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("author", String(40), nullable=False),
+)
+
+command = Table(
+    "command",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
+    Column("author", String(40), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("parameters", _Json, nullable=False),
+    Column("priority", String(8), nullable=False),
+    Column("timeout", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("detail", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    _one_of("state", "QUEUED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED"),
+)
+
+# --- events and media ---------------------------------------------------------------------------------------
+
+event = Table(
+    "event",
+    metadata,
+    Column("pk", _Serial, primary_key=True, autoincrement=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("client_event_id", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("timestamp", String(40), nullable=False),
+    Column("event_type", String(40), nullable=False),
+    Column("confidence", Float),
+    Column("status", String(12), nullable=False),
+    UniqueConstraint("device_id", "event_id"),
+    UniqueConstraint("device_id", "client_event_id", "revision"),
+    Index("ix_event_device_id_pk", "device_id", "pk"),
+)
+
+event_media = Table(
+    "event_media",
+    metadata,
+    Column("event_pk", ForeignKey("event.pk", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mime", String(130), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("role", String(200), nullable=False),
+    Index("ix_event_media_sha256", "sha256"),
+)
+
+media = Table(
+    "media",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("mime", String(130), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    UniqueConstraint("device_id", "sha256"),
+)
+
+# --- audit --------------------------------------------------------------------------------------------------
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON as exact text, because it is hashed
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
