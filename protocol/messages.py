@@ -106,13 +106,16 @@ class ClaimTokenRequest(Request):
 
 
 class ClaimTokenAnswer(Answer):
-    """The token is shown once; only its hash is stored."""
+    """The token is shown once; only its hash is stored.
+
+    `fallback_pin` is null: a PIN counts only beside a short id, and a token claim has none.
+    """
 
     claim_token: str
     claim_id: str
     expires_in: int
     expires_at: str
-    fallback_pin: str
+    fallback_pin: str | None
     qr_code_url: str
     qr_text: str
     websocket_url: str

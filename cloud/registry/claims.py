@@ -60,8 +60,8 @@ class Claims:
         shortest, longest = limits.CLAIM_TOKEN_LIFE_S
         life = min(max(request.expires_in, shortest), longest)
         name = None if request.name is None else clean_name(request.name)
-        row, token, pin = await self._new_token(account_id, life, name, request.location)
-        make = partial(views.token_answer, self._settings.base, self._ca_pin, row, token, pin, life)
+        row, token = await self._new_token(account_id, life, name, request.location)
+        make = partial(views.token_answer, self._settings.base, self._ca_pin, row, token, life)
         return await asyncio.to_thread(make, self._unix_ms())  # the picture takes some milliseconds
 
     async def charge(self, account_id: str) -> None:
@@ -84,7 +84,7 @@ class Claims:
         if request.action == "deny" or request.claim_id is not None:
             return await self._about_claim(account_id, request)
         if request.short_id is None and request.pin is None and request.link_secret is None:
-            row, token, _ = await self._new_token(
+            row, token = await self._new_token(
                 account_id, limits.CLAIM_LIFE_S, request.name, request.location
             )
             return views.initiate_answer(self._settings.base, row, self._unix_ms(), token)
@@ -117,8 +117,8 @@ class Claims:
 
     async def _new_token(
         self, account_id: str, life_s: int, name: str | None, location: Any
-    ) -> tuple[Row[Any], str, str]:
-        token, pin, now = codes.new_claim_token(), codes.new_pin(), self._unix_ms()
+    ) -> tuple[Row[Any], str]:
+        token, now = codes.new_claim_token(), self._unix_ms()
         values = {
             "id": codes.ulid("clm_", now),
             "mode": "token",
@@ -133,7 +133,7 @@ class Claims:
         row = await self._db.write(partial(_open_token, account_id=account_id, now_ms=now, values=values))
         if isinstance(row, Refusal):
             raise row
-        return row, token, pin
+        return row, token
 
     async def cancel(self, account_id: str, claim_id: str) -> None:
         """Ends one's own open claim; a claim that is over already stays as it is. Raises `not_found`."""

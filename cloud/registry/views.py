@@ -69,7 +69,7 @@ def status(row: Row[Any], interval: int, now_ms: int) -> ClaimStatus:
 
 
 def token_answer(
-    base: str, ca_pin: str, row: Row[Any], token: str, pin: str, life_s: int, now_ms: int
+    base: str, ca_pin: str, row: Row[Any], token: str, life_s: int, now_ms: int
 ) -> ClaimTokenAnswer:
     """The one time that a token is shown; its picture is in the answer too, because nothing keeps it."""
     text = f"METEOR1|{base}|{token}|{ca_pin}"
@@ -78,7 +78,7 @@ def token_answer(
         claim_id=row.id,
         expires_in=life_s,
         expires_at=from_unix(row.expires / 1000),
-        fallback_pin=pin,
+        fallback_pin=None,
         qr_code_url=_qr_image(text),
         qr_text=text,
         websocket_url=f"{base.replace('http', 'ws', 1)}/device-realtime",

@@ -252,7 +252,7 @@ async def test_an_unexpected_error_is_one_log_record_and_tells_nothing(
     monkeypatch.setattr(cloud.app[keys.HEARTBEATS], "_keep", broken)
     caplog.clear()
     reply = await station.beat()
-    assert (reply.status, reply.problem.title) == (500, "Refused")
+    assert (reply.status, reply.problem.title) == (500, "Unexpected error")
     assert "secret" not in reply.body.decode()
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert [record.name for record in errors] == ["cloud.requests"]
