@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,7 +22,13 @@ Command = Callable[[argparse.Namespace, Settings], Exit]
 
 def main(words: list[str] | None = None) -> NoReturn:
     """Entry point of `meteor-appliance`."""
-    raise SystemExit(run(sys.argv[1:] if words is None else words))
+    try:
+        code = run(sys.argv[1:] if words is None else words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    raise SystemExit(code)
 
 
 def run(words: list[str]) -> Exit:
@@ -139,8 +146,6 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
-    import os
-
     from appliance import daemon, logs
     from firmware.watchdog import watchdog_from
 

@@ -95,7 +95,7 @@ async def _open_store(settings: Settings, paths: Paths, stack: AsyncExitStack) -
 async def _work(station: Station, settings: Settings, watchdog: Watchdog) -> Ending:
     ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
     station.conductor.observe(lambda step: _on_step(step, ending))
-    async with _doors(station, settings), _signals(ending):
+    async with _signals(ending), _doors(station, settings):
         watchdog.ready("running")
         try:
             async with asyncio.TaskGroup() as group:

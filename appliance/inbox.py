@@ -64,7 +64,8 @@ class Inbox:
     async def wait_claim(self, seconds: float) -> bool:
         """Until a claim code arrives, for at most so long. True when one arrived."""
         try:
-            await asyncio.wait_for(self._claim.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._claim.wait()
         except TimeoutError:
             return False
         finally:

@@ -56,7 +56,8 @@ class Journal:
         error = LastError(code, text, self._now())
         await self.change(lambda record: replace(record, last_error=error))
 
-    async def recovered(self) -> None:
-        """What failed works again."""
-        if self.record.last_error is not None:
+    async def recovered(self, *codes: str) -> None:
+        """What failed works again, if the last error's code begins like one of these; without any: always."""
+        last = self.record.last_error
+        if last is not None and last.code.startswith(codes or ("",)):
             await self.change(lambda record: replace(record, last_error=None))

@@ -78,6 +78,7 @@ class Condition:
         self._application = application
         self._sequence = 0
         self._warnings: list[str] = []
+        self._offered = 0
 
     def attach(self, device: Device, board: StatusBoard, conductor: Conductor, drain: Drain) -> None:
         """The device holds the heartbeat and the heartbeat describes the device: one of them comes second."""
@@ -127,10 +128,9 @@ class Condition:
     def configured(self, update: ConfigUpdates) -> None:
         """Leaves the envelope for the state that applies it."""
         device = self._device
-        if update.version <= device.configuration.version or device.envelope is not None:
-            return
-        if device.configuration.was_refused(update.signature):
-            return  # the cloud repeats it with every heartbeat until its owner corrects it
+        if update.version <= device.configuration.version or update.version == self._offered:
+            return  # one that was refused is repeated with every heartbeat, until its owner corrects it
+        self._offered = update.version
         device.envelope = update.signature
         self._conductor.request(Trigger.UPDATE_RECEIVED)
 

@@ -182,7 +182,9 @@ class StatusBoard:
         card, url = self._device.card.known, self._device.client.url
         if card is None:
             return None
-        return view.ClaimCard(card.short_id, card.pin, card.link(url), f"{url.removeprefix('https://')}/claim")
+        return view.ClaimCard(
+            card.short_id, card.pin, card.link(url), f"{url.removeprefix('https://')}/claim"
+        )
 
     def _backlog(self) -> view.Backlog:
         if self.gathered is None:

@@ -33,7 +33,7 @@ async def send(
         event["priority"] = priority
     with ExitStack() as opened:
         form = aiohttp.FormData()
-        form.add_field("event", msgspec.json.encode(event), content_type="application/json")
+        form.add_field("event", msgspec.json.encode(event).decode(), content_type="application/json")
         for path in files:
             form.add_field("file", opened.enter_context(path.open("rb")), filename=path.name)
         try:

@@ -32,7 +32,6 @@ class Configuration:
         self._path = private_folder(folder) / "config.json"
         self._observers: list[Callable[[DeviceConfig], None]] = []
         self.error: str | None = None
-        self._refused: Envelope | None = None
         self._applied = self._read()
 
     @property
@@ -77,36 +76,30 @@ class Configuration:
             )
             config = msgspec.json.decode(bytes(payload.desired), type=DeviceConfig)
         except EnvelopeRefused as refusal:
-            return self._refuse(envelope, f"REG-007 {refusal.reason}: {refusal}")
+            return self._refuse(f"REG-007 {refusal.reason}: {refusal}")
         except ValueError as error:  # a value out of its range, or a pinned key that is none
-            return self._refuse(envelope, f"REG-007 invalid: {error}")
+            return self._refuse(f"REG-007 invalid: {error}")
         if payload.version == applied:
-            self._refused = envelope  # whatever version it was announced with, there is nothing new in it
             return False
         self._keep(
             Applied(device_id=payload.device_id, epoch=payload.epoch, version=payload.version, config=config)
         )
         return True
 
-    def was_refused(self, envelope: Envelope) -> bool:
-        """Whether this very envelope was the last one that could not be put in force."""
-        return envelope == self._refused
-
     def _version_for(self, credentials: Credentials) -> int:
         """The version in force; another ownership begins to count anew."""
         mine = (self._applied.device_id, self._applied.epoch) == (credentials.device_id, credentials.epoch)
         return self._applied.version if mine else 0
 
-    def _refuse(self, envelope: Envelope, reason: str) -> bool:
+    def _refuse(self, reason: str) -> bool:
         log.warning("configuration refused, version %d stays: %s", self.version, reason)
         self.error = reason[:200]
-        self._refused = envelope
         return False
 
     def _keep(self, applied: Applied) -> None:
         write_atomically(self._path, msgspec.json.encode(applied))
         self._applied = applied
-        self.error = self._refused = None
+        self.error = None
         log.info("configuration version %d applied", applied.version)
         for observer in self._observers:
             observer(applied.config)

@@ -38,7 +38,7 @@ class Nonces:
         return f"{self.boot}.{self._sequence}"
 
     def raise_to(self, minimum: int) -> None:
-        """Adopts the cloud's counter after an old card image came back. Blocks for two fsyncs, in a thread."""
+        """Adopts the counter of the cloud after an old card image came back. Blocks for two fsyncs."""
         with self._raising:
             if self.boot < minimum <= MOST:
                 self._store(minimum)

@@ -29,8 +29,10 @@ async def run(device: Device) -> Trigger:
             if refusal.status not in (429, 500, 502, 503, 504):
                 await device.journal.fail(refusal.code or "REG-004", str(refusal))
                 return Trigger.ACTIVATION_FAILED
+            await device.journal.fail(refusal.code or "REG-005", str(refusal))
             await asyncio.sleep(max(refusal.retry_after or 0.0, RETRY_S))
         else:
+            await device.journal.recovered()
             return Trigger.ACTIVATED
     return Trigger.ACTIVATION_FAILED
 

@@ -33,7 +33,8 @@ async def run(device: Device) -> Trigger:
             return Trigger.CLAIM_STARTED
         try:
             wait, started = await _ask(device)
-            await _answered(device, failures)
+            # What was said about a claim code stays for the person to read.
+            await device.journal.recovered(*(() if failures else (REACH, "NET-")))
             failures = 0
         except Unreachable as error:
             failures += 1
@@ -60,13 +61,6 @@ async def _ask(device: Device) -> tuple[float, bool]:
         return claim.interval, False
     claim.challenge = await device.claiming.person_came(claim.id)
     return claim.interval, claim.challenge is not None
-
-
-async def _answered(device: Device, failures: int) -> None:
-    """The way to the cloud is well again. What was said about a claim code stays for the person to read."""
-    last = device.journal.record.last_error
-    if failures or (last is not None and last.code.startswith((REACH, "NET-"))):
-        await device.journal.recovered()
 
 
 async def _offline(device: Device, error: Unreachable, failures: int) -> float:

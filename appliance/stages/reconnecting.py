@@ -17,7 +17,7 @@ async def run(device: Device) -> Trigger:
     """Back on a network, or out of ideas."""
     for pause in (*PAUSES_S, 0.0):
         if device.network.link().online:
-            return Trigger.RECONNECTED
+            return await _back(device)
         if not await device.network.stored():
             return Trigger.RECONNECT_FAILED  # there is nothing to try; a person has to choose a network
         try:
@@ -26,5 +26,10 @@ async def run(device: Device) -> Trigger:
             await device.journal.fail(failure.code, str(failure))
             await asyncio.sleep(pause)
         else:
-            return Trigger.RECONNECTED
+            return await _back(device)
     return Trigger.RECONNECT_FAILED
+
+
+async def _back(device: Device) -> Trigger:
+    await device.journal.recovered("NET-")
+    return Trigger.RECONNECTED

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 MAX_ANSWER = 1 << 20
-LONGEST_RETRY_S = 86_400.0
-"""A mistaken Retry-After must not silence a station for a year."""
+SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 86_400.0
+"""A mistaken Retry-After must neither make a station hammer nor silence it for a year."""
 
 T = TypeVar("T")
 
@@ -210,7 +210,9 @@ def _problem(reply: Reply) -> Problem:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "")
-    return min(float(text), LONGEST_RETRY_S) if text.isascii() and text.isdigit() else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(max(float(text), SHORTEST_RETRY_S), LONGEST_RETRY_S)
 
 
 def unreachable(error: Exception) -> Unreachable:

@@ -75,7 +75,8 @@ class Heartbeat:
             await self._wait_online()
             pause = await self._beat_safely()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._kicked.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._kicked.wait()
             self._kicked.clear()
 
     async def _beat_safely(self) -> float:

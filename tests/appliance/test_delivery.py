@@ -1,0 +1,366 @@
+"""Messages of the buffer as requests: what every answer of the cloud means for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from appliance.uplink import upload as upload_module
+from appliance.uplink.delivery import EVENT, MEDIA
+from buffer.breaker import BreakerState
+from buffer.clock import SystemClock
+from buffer.drain import Drain, DrainPolicy
+from buffer.message import Draft, Priority
+from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from protocol.event import BatchAnswer, EventAnswer, EventBatch, PendingMedia
+from tests.appliance.fakes import DEVICE_ID, Handler, answer, cut, done_then_cut, problem, says
+from tests.appliance.uplink_world import Uplink, uplink
+from tests.appliance.workshop import running, until
+
+EVENTS = f"/v1/devices/{DEVICE_ID}/events"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[Uplink]:
+    async with uplink(tmp_path) as made:
+        yield made
+
+
+def kinds(outcomes: list[tuple[object, Outcome]]) -> list[str]:
+    return [type(outcome).__name__ for _, outcome in outcomes]
+
+
+async def test_a_batch_of_events_is_one_request_and_each_is_delivered(world: Uplink) -> None:
+    made = [await world.put_event(number) for number in range(3)]
+    outcomes = await world.deliver()
+    assert kinds(list(outcomes)) == ["Delivered"] * 3
+    assert list(world.cloud.events) == [each.event_id for each in made]
+    assert len(world.cloud.requests) == 1
+    assert sum(world.uploaded) == 3
+
+
+async def test_an_events_bytes_arrive_as_they_were_stored(world: Uplink) -> None:
+    made = await world.put_event()
+    await world.deliver()
+    assert world.cloud.events[made.event_id] == msgspec.json.encode(made)
+
+
+async def test_an_event_that_the_cloud_had_already_is_delivered_and_kept_once(world: Uplink) -> None:
+    await world.put_event()
+    world.cloud.script("POST", EVENTS, done_then_cut(world.cloud))
+    with pytest.raises(UplinkDown):
+        await world.deliver()
+    assert kinds(list(await world.deliver())) == ["Delivered"]
+    assert len(world.cloud.events) == 1
+
+
+# --- single items -------------------------------------------------------------------------------------------
+
+
+async def test_one_rejected_event_does_not_harm_its_neighbours(world: Uplink) -> None:
+    made = [await world.put_event(number) for number in range(3)]
+
+    async def reject_second(_request: web.Request, body: bytes) -> web.StreamResponse:
+        results = [EventAnswer(event_id=each.event_id, status="received") for each in made]
+        results[1] = EventAnswer(
+            event_id=made[1].event_id,
+            status="rejected",
+            code="REG-007",
+            reason="conflicting_event",
+            detail="Another event has this event_id already.",
+        )
+        return answer(BatchAnswer(results=results))
+
+    world.cloud.script("POST", EVENTS, reject_second)
+    outcomes = [outcome for _, outcome in await world.deliver()]
+    assert outcomes[0] == outcomes[2] == Delivered()
+    assert outcomes[1] == Rejected("REG-007 conflicting_event Another event has this event_id already.")
+    assert sum(world.uploaded) == 2
+
+
+async def test_a_message_of_a_kind_that_nobody_knows_is_set_aside(world: Uplink) -> None:
+    await world.store.put(Draft(kind="weather", payload=b"{}", priority=Priority.LOW))
+    [(_, outcome)] = await world.deliver()
+    assert isinstance(outcome, Rejected)
+    assert "weather" in outcome.reason
+
+
+async def test_a_media_message_that_cannot_be_read_is_set_aside(world: Uplink) -> None:
+    await world.store.put(Draft(kind=MEDIA, payload=b'{"sha256": 1}', priority=Priority.NORMAL))
+    [(_, outcome)] = await world.deliver()
+    assert isinstance(outcome, Rejected)
+
+
+async def test_a_media_file_that_is_gone_is_set_aside_with_its_reason(world: Uplink) -> None:
+    ref, _ = await world.file()
+    await world.put_media(ref)
+    for path in (world.folder / "buffer" / "media").glob("??/*"):
+        path.unlink()
+    [(_, outcome)] = await world.deliver()
+    assert isinstance(outcome, Rejected)
+    assert "gone" in outcome.reason
+
+
+# --- refusals of a whole batch ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+@pytest.mark.parametrize("guilty", [0, 3, 6])
+async def test_the_guilty_event_of_a_refused_batch_is_found_by_halves(
+    world: Uplink, status: int, guilty: int
+) -> None:
+    made = [await world.put_event(number) for number in range(7)]
+    cloud = world.cloud
+
+    async def refuse_guilty(request: web.Request, body: bytes) -> web.StreamResponse:
+        if made[guilty].event_id.encode() in body:
+            return await problem(status, code="REG-007", detail="no")(request, body)
+        return await cloud.honest(request, body)
+
+    cloud.script("POST", EVENTS, *[refuse_guilty] * 20)
+    outcomes = [outcome for _, outcome in await world.deliver()]
+    assert [index for index, outcome in enumerate(outcomes) if outcome != Delivered()] == [guilty]
+    assert outcomes[guilty] == Rejected(f"{status} REG-007 no")
+    assert len(cloud.events) == 6
+    assert len(cloud.requests) <= 7
+
+
+DOWN: list[tuple[str, Handler, bool, float | None]] = [
+    ("401", problem(401, code="REG-004"), False, 60.0),
+    ("403", problem(403), False, 60.0),
+    ("404", problem(404), False, 60.0),
+    ("404 with a wish", problem(404, retry_after=5), False, 5.0),
+    ("408", problem(408), True, None),
+    ("429", problem(429, retry_after=17), False, 17.0),
+    ("429 without a time", problem(429), False, None),
+    ("500", problem(500), True, None),
+    ("502 of a proxy", says(502, b"<html>"), True, None),
+    ("503 with a time", problem(503, code="REG-009", retry_after=8), True, 8.0),
+    ("504", problem(504), True, None),
+    ("a cut", cut, True, None),
+    ("a login page", says(302, Location="http://login.example"), True, None),
+    ("another page", says(200, b"<html>"), True, None),
+    ("an empty answer", says(200), True, None),
+    ("too few answers", says(200, b'{"results": []}'), True, None),
+]
+
+
+@pytest.mark.parametrize(("fault", "counts", "wait"), [row[1:] for row in DOWN], ids=[row[0] for row in DOWN])
+async def test_what_is_wrong_with_the_way_keeps_every_message(
+    world: Uplink, fault: Handler, counts: bool, wait: float | None
+) -> None:
+    for number in range(3):
+        await world.put_event(number)
+    world.cloud.script("POST", EVENTS, fault)
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert (down.value.counts, down.value.retry_after) == (counts, wait)
+    assert len(world.cloud.requests) == 1
+    assert await world.waiting() == [EVENT] * 3
+
+
+async def test_a_station_without_an_owner_sends_nothing_and_blames_nobody(world: Uplink) -> None:
+    world.credentials = None
+    await world.put_event()
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert down.value.counts is False
+    assert world.cloud.requests == []
+
+
+async def test_a_timeout_counts_against_the_way(world: Uplink, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.put_event()
+    hang = asyncio.Event()
+
+    async def silence(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        await hang.wait()
+        return web.Response()
+
+    world.cloud.script("POST", EVENTS, silence)
+    send = world.client.send
+
+    async def impatient(method: str, path: str, body: bytes) -> object:
+        return await send(method, path, body, timeout=aiohttp.ClientTimeout(total=0.1))
+
+    monkeypatch.setattr(world.client, "send", impatient)
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    hang.set()
+    assert down.value.counts is True
+
+
+async def test_when_the_way_breaks_in_the_middle_what_arrived_is_not_sent_again(world: Uplink) -> None:
+    await world.put_event()
+    ref, _ = await world.file()
+    await world.put_media(ref)
+    world.cloud.script("POST", "uploads", cut)
+    outcomes = [outcome for _, outcome in await world.deliver()]
+    assert outcomes[0] == Delivered()
+    assert isinstance(outcomes[1], Retry)
+
+
+# --- media --------------------------------------------------------------------------------------------------
+
+
+async def test_the_files_message_is_durable_before_the_event_is_forgotten(world: Uplink) -> None:
+    ref, _ = await world.file()
+    made = await world.put_event(files=[ref])
+    batch = await world.leased()
+    assert await world.delivery.deliver(batch) == [Delivered()]
+    assert await world.waiting() == [EVENT, MEDIA], "the event is still here, and its file's message too"
+    world.store.release([message.id for message in batch])
+    [_, media] = await world.leased()
+    assert media.idempotency_key == f"media:{made.event_id}:{ref.sha256}"
+    assert media.media == (ref,)
+    assert await world.store.media_in_use([ref.sha256]) == {ref.sha256}
+
+
+async def test_a_lost_answer_does_not_queue_a_file_twice(world: Uplink) -> None:
+    ref, _ = await world.file()
+    await world.put_event(files=[ref])
+    for _ in range(2):
+        batch = await world.leased()
+        await world.delivery.deliver([message for message in batch if message.kind == EVENT])
+        world.store.release([message.id for message in batch])
+    assert await world.waiting() == [EVENT, MEDIA]
+
+
+async def test_a_file_that_the_cloud_asks_for_and_the_event_never_had_is_ignored(
+    world: Uplink, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await world.put_event()
+    pending = PendingMedia(sha256="0" * 64, size=1, upload_url="x")
+    told = BatchAnswer(
+        results=[EventAnswer(event_id=made.event_id, status="received", media_pending=[pending])]
+    )
+    world.cloud.script("POST", EVENTS, says(200, msgspec.json.encode(told)))
+    assert kinds(list(await world.deliver())) == ["Delivered"]
+    assert "does not have" in caplog.text
+
+
+async def test_a_file_gives_way_to_what_is_more_urgent_and_goes_on_later(
+    world: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "PIECE", 100)
+    ref, data = await world.file(1000)
+    await world.put_media(ref)
+    batch = await world.leased()
+    urgent = await world.put_event(priority=Priority.CRITICAL)
+    [outcome] = await world.delivery.deliver(batch)
+    assert outcome == Retry("a more urgent message goes first", after=0.0)
+    assert len(world.cloud.uploads[f"upl_{ref.sha256[:26]}"].data) == 100
+    world.store.release([message.id for message in batch])
+    drain = Drain(world.store, world.delivery, clock=SystemClock(), random=lambda: 0.5, media=world.media)
+    async with running(drain.run):
+        await until(lambda: ref.sha256 in world.cloud.media)
+    order = [each.path.rpartition("/")[2][:6] for each in world.cloud.requests]
+    assert order.index("events") == 2, "after the create and one piece comes the urgent event"
+    assert urgent.event_id in world.cloud.events
+    assert world.cloud.media[ref.sha256] == data
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (problem(460, reason="checksum_mismatch"), Retry),
+        (problem(422, reason="hash_mismatch"), Retry),
+        (problem(410), Retry),
+        (problem(404), Retry),
+        (problem(409), Retry),
+        (problem(413), Rejected),
+    ],
+)
+async def test_what_an_answer_to_a_piece_means_for_its_file(
+    world: Uplink, fault: Handler, expected: type[Outcome]
+) -> None:
+    ref, _ = await world.file()
+    await world.put_media(ref)
+    world.cloud.script("PATCH", ref.sha256[:26], fault)
+    [(_, outcome)] = await world.deliver()
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Retry):
+        assert outcome.after is None, "on the ladder, not at once"
+
+
+async def test_a_file_that_no_event_names_is_set_aside(world: Uplink) -> None:
+    ref, _ = await world.file()
+    await world.put_media(ref)
+    world.cloud.script("POST", "uploads", problem(422, code="REG-007", reason="not_named"))
+    [(_, outcome)] = await world.deliver()
+    assert isinstance(outcome, Rejected)
+
+
+# --- with the drain -----------------------------------------------------------------------------------------
+
+
+def quick_drain(world: Uplink) -> Drain:
+    policy = DrainPolicy(ladder=(0.01, 0.01), uncounted_wait=0.02)
+    return Drain(
+        world.store,
+        world.delivery,
+        clock=SystemClock(),
+        random=lambda: 0.5,
+        policy=policy,
+        media=world.media,
+    )
+
+
+async def test_an_event_with_its_file_goes_the_whole_way_and_leaves_nothing_behind(world: Uplink) -> None:
+    ref, data = await world.file(3_000_000)
+    made = await world.put_event(files=[ref])
+    await world.media.release(ref.sha256)
+    drain = quick_drain(world)
+    async with running(drain.run):
+        await until(lambda: drain.progress().delivered == 2)
+        folder = world.folder / "buffer" / "media"
+        await until(lambda: not list(folder.glob("??/*")))
+    assert list(world.cloud.events) == [made.event_id]
+    assert world.cloud.media[ref.sha256] == data
+    assert await world.waiting() == []
+
+
+async def test_every_fault_of_the_way_in_a_row_loses_and_doubles_nothing(world: Uplink) -> None:
+    made = [await world.put_event(number) for number in range(5)]
+    world.cloud.script("POST", EVENTS, problem(429, retry_after=1), cut, done_then_cut(world.cloud))
+    drain = quick_drain(world)
+    async with running(drain.run):
+        async with asyncio.timeout(30):
+            while drain.progress().delivered < 5:
+                drain.kick()
+                await asyncio.sleep(0.05)
+    assert sorted(world.cloud.events) == sorted(each.event_id for each in made)
+    batches = world.cloud.heard("POST", EVENTS)
+    assert all(len(msgspec.json.decode(each.body, type=EventBatch).events) <= 50 for each in batches)
+
+
+async def test_a_station_that_is_not_accepted_does_not_open_the_breaker(
+    world: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.uplink.delivery._CREDENTIAL_PAUSE_S", 0.01)
+    await world.put_event()
+    world.cloud.script("POST", EVENTS, *[problem(403)] * 8)
+    drain = quick_drain(world)
+    async with running(drain.run):
+        await until(lambda: drain.progress().delivered == 1)
+    assert drain.progress().breaker.state is BreakerState.CLOSED
+    assert drain.progress().breaker.openings == 0
+
+
+async def test_no_secret_of_the_station_is_logged_on_the_way(
+    world: Uplink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await world.put_event()
+    world.cloud.script("POST", EVENTS, problem(401, code="REG-004"))
+    with pytest.raises(UplinkDown):
+        await world.deliver()
+    await world.deliver()
+    assert world.credentials is not None
+    assert world.credentials.token not in caplog.text

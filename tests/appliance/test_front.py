@@ -1,0 +1,124 @@
+"""What the portal asks of the station, checked against the state it is in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.identity.credentials import from_claim
+from appliance.network.port import Security
+from appliance.station import Station
+from portal.view import JoinRequest, Refusal
+from statemachine.lifecycle import State
+from statemachine.record import decode
+from tests.appliance.fakes import FakeCloud
+from tests.appliance.workshop import PASSWORD, running, station, until
+
+WISH = JoinRequest(b"Home", PASSWORD)
+
+
+@pytest.fixture
+async def made(tmp_path: Path, cloud: FakeCloud) -> AsyncIterator[Station]:
+    async with station(tmp_path, cloud.url) as built:
+        await built.device.network.start()
+        stand(built, State.SETUP)
+        yield built
+
+
+def stand(made: Station, state: State) -> None:
+    """Puts the station into a state without walking there."""
+    made.conductor._lifecycle._model.state = state.value
+
+
+JOINABLE = {State.SETUP, State.CONFIGURING}
+CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
+
+
+@pytest.mark.parametrize("state", list(State))
+async def test_a_network_is_taken_only_while_the_station_waits_for_one(made: Station, state: State) -> None:
+    stand(made, state)
+    if state in JOINABLE:
+        await made.front.join(WISH)
+        taken = made.device.inbox.take_credentials()
+        assert taken is not None
+        assert (taken.ssid, taken.passphrase, taken.security) == (b"Home", PASSWORD, Security.WPA2)
+    else:
+        with pytest.raises(Refusal) as refused:
+            await made.front.join(WISH)
+        assert refused.value.code == "NET-120"
+        assert made.device.inbox.take_credentials() is None
+
+
+@pytest.mark.parametrize("state", list(State))
+async def test_a_claim_code_is_kept_only_where_it_can_be_used(
+    made: Station, cloud: FakeCloud, state: State, tmp_path: Path
+) -> None:
+    stand(made, state)
+    if state in CLAIMABLE:
+        await made.front.use_claim_code(f"  {cloud.token}\n")
+        record = decode((tmp_path / "data" / "state" / "record.json").read_bytes())
+        assert record.claim_token == cloud.token, "it is durable when the page says so"
+        assert await made.device.inbox.wait_claim(0.1) is True
+    else:
+        with pytest.raises(Refusal, match="CTL-004"):
+            await made.front.use_claim_code(cloud.token)
+        assert made.device.journal.record.claim_token is None
+
+
+async def test_a_claimed_station_takes_no_claim_code_in_any_state(made: Station, cloud: FakeCloud) -> None:
+    made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+    for state in State:
+        stand(made, state)
+        with pytest.raises(Refusal, match="REG-003"):
+            await made.front.use_claim_code(cloud.token)
+
+
+@pytest.mark.parametrize("text", ["", "mct_", "123456", "mct_" + "x" * 42])
+async def test_something_that_is_no_claim_code_is_refused_at_its_field(made: Station, text: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        await made.front.use_claim_code(text)
+    assert (refused.value.code, refused.value.field) == ("REG-004", "claim_code")
+    if text:
+        assert text not in str(refused.value)
+
+
+async def test_a_new_claim_code_makes_the_old_error_go_away(made: Station, cloud: FakeCloud) -> None:
+    await made.device.journal.fail("REG-004", "This claim code is not valid.")
+    await made.front.use_claim_code(cloud.token)
+    assert made.board.snapshot().warnings == ()
+
+
+async def test_networks_are_shown_as_they_are_in_the_air(made: Station) -> None:
+    [network] = await made.front.networks()
+    assert (network.ssid, network.signal, network.security, network.known) == (b"Home", 80, "wpa2", False)
+
+
+@pytest.mark.parametrize(("step", "joined"), [("probe", False), ("page", True), ("form", True)])
+async def test_a_page_means_that_a_person_is_there_and_a_probe_does_not(
+    made: Station, step: str, joined: bool
+) -> None:
+    came: list[bool] = []
+
+    async def watch() -> None:
+        await made.device.inbox.wait_client()
+        came.append(True)
+
+    async with running(watch):
+        await asyncio.sleep(0.02)
+        await made.front.client_seen("192.0.2.7", step)
+        if joined:
+            await until(lambda: came == [True])
+    assert came == [True] * joined
+
+
+async def test_a_person_can_go_back_blink_the_light_and_send_now(made: Station) -> None:
+    await made.front.cancel()
+    assert made.device.inbox._cancelled.is_set()
+    await made.front.locate()
+    assert made.front.snapshot().led.pattern == "locate"
+    await made.front.retry()
+    assert made.device.heartbeat._kicked.is_set()
+    assert await made.device.inbox.wait_claim(0.1) is True
