@@ -36,7 +36,7 @@ def go_online(station: Station) -> None:
 
 def card(station: Station) -> dict[str, str]:
     """Short id, PIN and link, as the claim card shows them."""
-    shown: dict[str, str] = station.status()["card"]
+    shown: dict[str, str] = eventually(lambda: station.status()["card"], "the card shows")
     return shown
 
 
