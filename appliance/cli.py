@@ -15,7 +15,8 @@ import msgspec
 from appliance import __version__
 from appliance.commandline.exits import MEANING, CommandFailed, Exit
 from appliance.errors import StartRefused
-from appliance.settings import CONFIG_FILE, Settings, SettingsRefused, describe, from_process
+from appliance.settings import CONFIG_FILE, Settings, SettingsRefused, config_path, describe, from_process
+from firmware.errors import HardwareUnknown
 
 Command = Callable[[argparse.Namespace, Settings], Exit]
 
@@ -40,7 +41,7 @@ def run(words: list[str]) -> Exit:
         return command(arguments, settings)
     except SettingsRefused as error:
         return _fail(Exit.SETTINGS, str(error))
-    except StartRefused as error:
+    except (StartRefused, HardwareUnknown) as error:
         return _fail(Exit.FAILED, str(error))
     except CommandFailed as error:
         return _fail(error.code, str(error), error.hint)
@@ -146,6 +147,9 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    # qrcode would load Pillow, where it is installed, for pictures that nobody asks it for: 4 MB.
+    sys.modules.setdefault("PIL", None)  # type: ignore[arg-type]
+
     from appliance import daemon, logs
     from firmware.watchdog import watchdog_from
 
@@ -159,7 +163,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
 def _status(arguments: argparse.Namespace, settings: Settings) -> Exit:
     from appliance.commandline import show
 
-    facts = asyncio.run(show.gather(settings, str(arguments.config or CONFIG_FILE)))
+    facts = asyncio.run(show.gather(settings, str(config_path(arguments.config, os.environ))))
     _print(arguments, facts, show.lines)
     return Exit.OK
 
@@ -184,10 +188,18 @@ def _reset(arguments: argparse.Namespace, settings: Settings) -> Exit:
 
     if not arguments.yes:
         question = "Remove owner, keys and networks from this station? Type yes to go on: "
-        if not sys.stdin.isatty() or input(question).strip().lower() != "yes":
+        if _answer(question) != "yes":
             raise CommandFailed(Exit.USAGE, "Nothing was removed.", "Say --yes to go on without a question.")
     print(_await(start_over(settings, purge=arguments.purge)))
     return Exit.OK
+
+
+def _answer(question: str) -> str:
+    """What the person typed; nothing without a terminal and after Ctrl-D."""
+    try:
+        return input(question).strip().lower() if sys.stdin.isatty() else ""
+    except EOFError:
+        return ""
 
 
 def _fingerprint(arguments: argparse.Namespace, settings: Settings) -> Exit:

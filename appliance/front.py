@@ -31,7 +31,7 @@ BUSY = N_("The station is not waiting for a network now.")
 BUSY_ACTION = N_("Look at the progress page; it says what the station is doing.")
 NOT_NOW = N_("The station cannot take a claim code now.")
 CLAIMED = N_("This station belongs to somebody already.")
-CLAIMED_ACTION = N_("Release it in the cloud, or reset it with the button, to claim it anew.")
+CLAIMED_ACTION = N_("Reset it with the button or with `meteor-appliance reset` to claim it anew.")
 BAD_TOKEN = N_("This is not a claim code.")
 BAD_TOKEN_ACTION = N_("It starts with mct_ and has 47 characters. Copy it whole from your account.")
 

@@ -53,6 +53,11 @@ class Paths:
         return self.state / "config.json"
 
     @property
+    def networks(self) -> Path:
+        """Wi-Fi networks with their passwords, where this program stores them itself."""
+        return self.state / "networks.json"
+
+    @property
     def reset_marker(self) -> Path:
         """A factory reset that is wished or under way."""
         return self.state / "reset.json"

@@ -48,27 +48,32 @@ class StartOver:
         return True
 
 
-def station_reset(paths: Paths, network: NetworkPort) -> FactoryReset:
+def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryReset:
     """The reset with all its removers. `network` must be usable and have no other user."""
+
+    async def forget_networks() -> None:
+        await network.forget_all()
+        await _files(paths.networks)()  # another backend may have stored them
+
     return FactoryReset(
         paths.reset_marker,
         {
             Holding.CREDENTIALS: _files(paths.device_key, paths.credentials),
             Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key),
             Holding.CONFIGURATION: _files(paths.config, paths.record),
-            Holding.NETWORKS: network.forget_all,
-            Holding.EVENTS: _folder(paths.buffer),
+            Holding.NETWORKS: forget_networks,
+            Holding.EVENTS: _folders(paths.buffer, spool / "accepted", spool / "rejected"),
         },
     )
 
 
-async def finish_pending(paths: Paths, network: NetworkPort) -> ResetPlan | None:
+async def finish_pending(paths: Paths, network: NetworkPort, spool: Path) -> ResetPlan | None:
     """Fulfils a wish that is on disk, if there is one. Raises `ResetFailed`."""
     if not paths.reset_marker.exists():
         return None
     await network.start()
     try:
-        plan = await station_reset(paths, network).finish_pending()
+        plan = await station_reset(paths, network, spool).finish_pending()
     finally:
         await network.close()
     log.warning("factory reset done; events %s", "removed" if plan and plan.purge else "kept")
@@ -83,11 +88,12 @@ def _files(*files: Path) -> Callable[[], Awaitable[None]]:
     return remove
 
 
-def _folder(folder: Path) -> Callable[[], Awaitable[None]]:
+def _folders(*folders: Path) -> Callable[[], Awaitable[None]]:
     def drop() -> None:
-        if folder.exists():
-            shutil.rmtree(folder)
-            sync_folder(folder.parent)
+        for folder in folders:
+            if folder.exists():
+                shutil.rmtree(folder)
+                sync_folder(folder.parent)
 
     async def remove() -> None:
         await asyncio.to_thread(drop)

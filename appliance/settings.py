@@ -161,12 +161,17 @@ def _layers(
     yield "the command line", _nested(flags)
 
 
+def config_path(file: Path | None, environment: Mapping[str, str]) -> Path:
+    """The settings file in force, whether or not it is there."""
+    return file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else CONFIG_FILE)
+
+
 def _files(file: Path | None, environment: Mapping[str, str]) -> list[Path]:
-    named = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
-    main = named or CONFIG_FILE
-    if named and not named.is_file():
+    main = config_path(file, environment)
+    named = file is not None or bool(environment.get(CONFIG_VARIABLE))
+    if named and not main.is_file():
         asked = "--config" if file else CONFIG_VARIABLE
-        raise SettingsRefused(f"{named}: there is no such file. Create it, or leave {asked} away.")
+        raise SettingsRefused(f"{main}: there is no such file. Create it, or leave {asked} away.")
     files = [main] if main.is_file() else []
     return files + sorted((main.parent / "config.d").glob("*.toml"))
 
@@ -248,17 +253,9 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     def refuse(field: str, reason: str) -> NoReturn:
         raise SettingsRefused(f"{origins.get(field, 'the defaults')}: {field}: {reason}")
 
-    address = settings.cloud.url
-    try:
-        url = urlsplit(address)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable or url.query or url.fragment or url.username:
-        refuse("cloud.url", f"{address!r} is no address. Write it like https://cloud.example.org.")
-    local = url.hostname in ("localhost", "127.0.0.1", "::1")
-    if url.scheme == "http" and not local and not settings.cloud.allow_plain_http:
-        refuse("cloud.url", "plain http shows everything to the network. Use https://.")
+    reason = address_problem(settings.cloud.url, allow_plain_http=settings.cloud.allow_plain_http)
+    if reason:
+        refuse("cloud.url", reason)
     named = {
         "cloud.ca_certificate": settings.cloud.ca_certificate,
         "network.scenario": settings.network.scenario,
@@ -266,6 +263,21 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     for field, file in named.items():
         if file and not Path(file).is_file():
             refuse(field, f"there is no file {file}. Name one that is there, or leave it away.")
+
+
+def address_problem(address: str, *, allow_plain_http: bool) -> str | None:
+    """Why a cloud's address cannot be used, or None. Plain http is for this machine alone unless allowed."""
+    try:
+        url = urlsplit(address)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable or url.query or url.fragment or url.username:
+        return f"{address!r} is no address. Write it like https://cloud.example.org."
+    local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    if url.scheme == "http" and not local and not allow_plain_http:
+        return "plain http shows everything to the network. Use https://."
+    return None
 
 
 def describe(settings: Settings) -> str:

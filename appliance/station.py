@@ -82,10 +82,11 @@ def build(
     key, fault = _identity(paths)
     credentials = CredentialsFile(paths.identity)
     journal = Journal(paths.state, time.now)
+    nonces = Nonces(paths.state)
     client = CloudClient(
         settings.cloud.url,
         key,
-        Nonces(paths.state),
+        nonces,
         time,
         network.connector,
         trust(settings.cloud.ca_certificate, settings.cloud.url),
@@ -129,7 +130,7 @@ def build(
             intake,
             time,
             "started",
-            f"{about.boot_id}:{journal.record.boot_counter}",
+            f"{key.short_id}:{nonces.boot}",
             {"model": about.info.model},
         ),
         fault=fault,
@@ -143,7 +144,7 @@ def build(
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
     heartbeat.when_back(drain.kick)
-    configuration.observe(_set_log_level)
+    configuration.observe(partial(_set_log_level, settings.log.level))
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
@@ -177,7 +178,7 @@ def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
     try:
         return load_or_create(paths.identity), None
     except KeyDamaged as error:
-        return ephemeral(), Fault("HW-004", str(error))
+        return ephemeral(), Fault("HW-006", str(error))
 
 
 def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:
@@ -186,9 +187,11 @@ def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> N
         application.detected()
 
 
-def _set_log_level(config: DeviceConfig) -> None:
-    level = "DEBUG" if config.device.debug_mode else config.monitoring.log_level
-    logging.getLogger("appliance").setLevel("WARNING" if level == "WARN" else level)
+def _set_log_level(local: str, config: DeviceConfig) -> None:
+    """The wordier of what the technician's settings and the cloud ask for."""
+    asked = "DEBUG" if config.device.debug_mode else config.monitoring.log_level
+    levels = (logging.getLevelNamesMapping()[name] for name in (local, asked))
+    logging.getLogger("appliance").setLevel(min(levels))
 
 
 def _follow_claim(conductor: Conductor, credentials: CredentialsFile) -> asyncio.Event:

@@ -233,7 +233,7 @@ class StatusBoard:
     # --- what a person should know ------------------------------------------------------------------------
 
     def _degraded(self) -> bool:
-        return self._drain.progress().breaker.state is not BreakerState.CLOSED or self._disk_low()
+        return self._drain.progress().breaker.state is BreakerState.OPEN or self._disk_low()
 
     def _disk_low(self) -> bool:
         if self.gathered is None:
@@ -247,7 +247,8 @@ class StatusBoard:
         if device.fault is not None:
             notices.append(Notice(device.fault.code, _reason(device.fault.text)))
         elif error is not None and self._conductor.state is not State.OPERATIONAL:
-            action = Sentence(sentences.LAST_ERROR_ACTION)
+            again = error.code == "REG-005" or error.code.startswith("NET-")
+            action = Sentence(sentences.LAST_ERROR_ACTION) if again else view.NOTHING
             notices.append(Notice(error.code, _reason(error.text), action))
         if device.heartbeat.last_failure and device.claimed:
             fields = {"reason": device.heartbeat.last_failure}
@@ -299,7 +300,7 @@ def _network(link: Link) -> view.NetworkInfo:
 
 
 def _breaker(breaker: BreakerSnapshot) -> view.Breaker:
-    calm = breaker.state is BreakerState.CLOSED and not breaker.failures_in_row and not breaker.held
+    calm = breaker.state is not BreakerState.OPEN and not breaker.failures_in_row and not breaker.held
     return view.Breaker(
         state=breaker.state.value.replace("-", "_"),
         reason=_reason(breaker.last_reason) if breaker.last_reason and not calm else view.NOTHING,

@@ -99,8 +99,12 @@ def _password(from_stdin: bool) -> str:
     """Never an argument: those can be read by every user of the machine."""
     if from_stdin or not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != password:
+    try:
+        password = getpass.getpass("Password: ")
+        again = getpass.getpass("Again: ")
+    except EOFError:
+        raise AccountRefused("No password was typed.") from None
+    if again != password:
         raise AccountRefused("The two passwords differ.")
     return password
 

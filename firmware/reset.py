@@ -110,7 +110,7 @@ class FactoryReset:
         purge = self._pending_purge()
         if purge is None:
             return None
-        log.warning("A factory reset was cut off; finishing it now.")
+        log.warning("A factory reset was asked for and is not done; doing it now.")
         return await self.run(purge=purge)
 
     async def _removed(self, holding: Holding) -> bool:

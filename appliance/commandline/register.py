@@ -18,7 +18,7 @@ from appliance.identity.nonces import Nonces
 from appliance.network.host import default_link
 from appliance.paths import Paths
 from appliance.report import look_at_hardware
-from appliance.settings import Settings
+from appliance.settings import Settings, address_problem
 from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, Refused, Unreachable, trust
 from appliance.uplink.time import CloudTime
@@ -82,6 +82,8 @@ async def _alone(settings: Settings, token: str, api_url: str | None) -> str:
         hint = "`meteor-appliance reset` makes it a new station."
         raise CommandFailed(Exit.REFUSED, f"REG-003 This station is registered as {known.name}.", hint)
     url = api_url or settings.cloud.url
+    if problem := address_problem(url, allow_plain_http=settings.cloud.allow_plain_http):
+        raise CommandFailed(Exit.USAGE, f"--api-url: {problem}")
     clock = hardware.clock(paths)
     client = CloudClient(
         url,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from appliance.files import private_folder, write_atomically
 from protocol.codes import short_id
@@ -33,6 +31,9 @@ class DeviceKey:
 
     def csr(self) -> str:
         """A certificate request in PEM. The cloud takes only the public key from it."""
+        from cryptography import x509  # here because it is large, and only a claim needs it
+        from cryptography.x509.oid import NameOID
+
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.short_id)])
         request = (
             x509.CertificateSigningRequestBuilder().subject_name(name).sign(self.private, hashes.SHA256())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -58,12 +57,12 @@ async def test_a_reset_removes_everything_of_the_owner_and_events_only_when_aske
     paths = await lived_in(tmp_path, cloud)
     keyid = (paths.device_key).read_bytes()
     wish(paths, purge=purge)
-    plan = await finish_pending(paths, radio(tmp_path, paths))
+    plan = await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert plan is not None
     assert plan.purge is purge
     assert [name for name in GONE if getattr(paths, name).exists()] == []
     assert not paths.reset_marker.exists()
-    assert json.loads((paths.state / "networks.json").read_text()) == []
+    assert not paths.networks.exists()
     if purge:
         assert not paths.buffer.exists()
     else:
@@ -77,7 +76,7 @@ async def test_a_reset_removes_everything_of_the_owner_and_events_only_when_aske
 
 async def test_without_a_wish_nothing_happens(tmp_path: Path, cloud: FakeCloud) -> None:
     paths = await lived_in(tmp_path, cloud)
-    assert await finish_pending(paths, radio(tmp_path, paths)) is None
+    assert await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool") is None
     assert CredentialsFile(paths.identity).current is not None
 
 
@@ -87,7 +86,7 @@ async def test_a_damaged_wish_is_fulfilled_but_purges_nothing(
 ) -> None:
     paths = await lived_in(tmp_path, cloud)
     paths.reset_marker.write_bytes(damage)
-    plan = await finish_pending(paths, radio(tmp_path, paths))
+    plan = await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert plan is not None
     assert plan.purge is False
     assert not paths.credentials.exists()
@@ -108,10 +107,10 @@ async def test_a_reset_that_cannot_finish_says_so_and_is_finished_at_the_next_st
     with monkeypatch.context() as patch:
         patch.setattr("appliance.reset.remove_durably", stuck)
         with pytest.raises(ResetFailed, match="claim_card"):
-            await finish_pending(paths, radio(tmp_path, paths))
+            await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert not paths.credentials.exists(), "one thing that stays does not protect the others"
     assert paths.reset_marker.exists()
-    assert await finish_pending(paths, radio(tmp_path, paths)) is not None
+    assert await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool") is not None
     assert not paths.card.exists()
 
 

@@ -83,7 +83,7 @@ async def test_a_damaged_key_is_a_fault_that_only_a_person_ends(tmp_path: Path, 
         device = broken.device
         assert await initializing.run(device) is Trigger.HARDWARE_FAILED
         assert device.journal.record.last_error is not None
-        assert device.journal.record.last_error.code == "HW-004"
+        assert device.journal.record.last_error.code == "HW-006"
         assert "device.key" in device.journal.record.last_error.text
         assert device.key.keyid != keyid
         waiting = asyncio.create_task(error.run(device))
