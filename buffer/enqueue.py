@@ -20,7 +20,7 @@ from buffer.state import State
 
 _LOG = logging.getLogger(__name__)
 _INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
-_TRIM_EVERY = 256
+_TRIM_EVERY = 2048
 
 
 def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> Receipt:
@@ -65,16 +65,17 @@ def _known(connection: sqlite3.Connection, draft: Draft) -> Receipt | None:
 def _remember(connection: sqlite3.Connection, state: State, draft: Draft, row_id: int, uuid: bytes) -> None:
     if draft.idempotency_key is None:
         return
-    number = connection.execute(
-        "INSERT INTO seen (key, revision, id, uuid) VALUES (?, ?, ?, ?)",
-        (draft.idempotency_key, draft.revision, row_id, uuid),
-    ).lastrowid
-    if number and number % _TRIM_EVERY == 0:
-        # Twice as many as came in since the last time, and never one whose message still waits.
+    number = state.next_seen(connection)
+    connection.execute(
+        "INSERT INTO seen (key, revision, n, id, uuid) VALUES (?, ?, ?, ?, ?)",
+        (draft.idempotency_key, draft.revision, number, row_id, uuid),
+    )
+    if number % _TRIM_EVERY == 0:
+        # Never one whose message still waits.
         connection.execute(
-            "DELETE FROM seen WHERE n IN (SELECT n FROM seen WHERE n <= ? ORDER BY n LIMIT ?)"
+            "DELETE FROM seen WHERE n <= ?"
             " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = seen.id)",
-            (number - state.limits.seen_count, 2 * _TRIM_EVERY),
+            (number - state.limits.seen_count,),
         )
 
 

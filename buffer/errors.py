@@ -120,7 +120,12 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def is_full(error: sqlite3.Error) -> bool:
+def is_damaged(error: BaseException) -> bool:
+    """Whether the error says that the file itself is not sound."""
+    return isinstance(error, BufferDamaged) or getattr(error, "sqlite_errorname", "").startswith(_DAMAGED)
+
+
+def is_full(error: BaseException) -> bool:
     """Whether SQLite ran out of pages or of disk, as far as SQLite can tell."""
     return getattr(error, "sqlite_errorname", "") in _FULL
 

@@ -1,59 +1,124 @@
-"""Opening the buffer file: lock, connection, schema, run number and figures; blocking, for a thread."""
+"""Opening a buffer: lock, file, schema, health, run number and figures; blocking, for a thread.
+
+A damaged file never ends the start: it is moved aside, a fresh one takes its place, and what can still be
+read is taken back later.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from buffer import boots, lock
+from buffer import boots, lock, quarantine
 from buffer.capacity import Limits
 from buffer.clock import Clock, stamp
-from buffer.errors import from_os, from_sqlite
+from buffer.errors import BufferDamaged, from_os, from_sqlite, is_damaged
+from buffer.health import check_now
 from buffer.schema import connect_writer, migrate
 from buffer.state import State
+from buffer.timeline import Run
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A buffer ready for its writer thread; `held` is the lock, kept until it is closed."""
+    """A buffer ready for its writer thread; `held` is the lock, kept until it is closed.
+
+    `check_later` is true when the last stop was not clean and the file too large to be checked at once.
+    """
 
     path: Path
     connection: sqlite3.Connection
     held: IO[str]
     state: State
     epoch: str
+    check_later: bool
 
 
-def open_buffer(path: Path, clock: Clock, limits: Limits, entropy: Callable[[int], bytes]) -> Opened:
-    """Open or make the buffer at `path`. The errors are those of `Store.open`."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What opening needs to know of the outside."""
+
+    path: Path
+    clock: Clock
+    limits: Limits
+    entropy: Callable[[int], bytes]
+
+
+def open_buffer(start: Start) -> Opened:
+    """Open or make the buffer. The errors are those of `Store.open`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        start.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise from_os(error, "the folder of the buffer") from error
-    held = lock.take(path)
+    held = lock.take(start.path)
     try:
-        return _open_locked(path, clock, limits, entropy, held)
+        quarantine.finish_moving(start.path)
+        return _open_or_replace(start, held)
     except sqlite3.Error as error:
         held.close()
         raise from_sqlite(error) from error
+    except OSError as error:
+        held.close()
+        raise from_os(error, "the buffer file") from error
     except BaseException:
         held.close()
         raise
 
 
-def _open_locked(
-    path: Path, clock: Clock, limits: Limits, entropy: Callable[[int], bytes], held: IO[str]
-) -> Opened:
-    connection = connect_writer(path, limits.pages)
+def _open_or_replace(start: Start, held: IO[str]) -> Opened:
+    try:
+        return _open_locked(start, held)
+    except (sqlite3.Error, BufferDamaged) as error:
+        if not is_damaged(error):
+            raise
+        quarantine.move_aside(start.path, str(error))
+    opened = _open_locked(start, held)
+    opened.state.tally.quarantined += 1
+    return opened
+
+
+def _open_locked(start: Start, held: IO[str]) -> Opened:
+    connection = connect_writer(start.path, start.limits.pages)
     try:
         migrate(connection)
-        run = boots.begin_run(connection, clock.boot_id(), stamp(clock))
-        epoch = boots.read_epoch(connection, entropy)
-        state = State(limits, run, boots.read_timeline(connection), boots.count_tally(connection), entropy)
+        clean = boots.ended_clean(connection)
+        checked = clean or check_now(connection, start.path)
+        run = _begin(connection, start, None)
+        epoch = boots.read_epoch(connection, start.entropy)
+        tally = boots.count_tally(connection)
+        state = State(start.limits, run, boots.read_timeline(connection), tally, start.entropy)
     except BaseException:
         connection.close()
         raise
-    return Opened(path, connection, held, state, epoch)
+    return Opened(start.path, connection, held, state, epoch, not checked)
+
+
+def begin_afresh(start: Start, state: State) -> tuple[sqlite3.Connection, str]:
+    """A connection to a new file in the place of a damaged one, and its epoch; `state` goes on with it."""
+    connection = connect_writer(start.path, start.limits.pages)
+    try:
+        migrate(connection)
+        run = _begin(connection, start, state.run)
+        epoch = boots.read_epoch(connection, start.entropy)
+    except BaseException:
+        connection.close()
+        raise
+    tally = boots.count_tally(connection)
+    for name in ("delivered", "last_delivered_ms", "evicted", "expired", "quarantined", "salvaged", "lost"):
+        setattr(tally, name, getattr(state.tally, name))
+    tally.quarantined += 1
+    state.start_over(run, tally)
+    return connection, epoch
+
+
+def _begin(connection: sqlite3.Connection, start: Start, before: Run | None) -> Run:
+    above = max(lock.read_run(start.path), before.number if before else 0)
+    run = boots.begin_run(connection, start.clock.boot_id(), stamp(start.clock), above=above, before=before)
+    lock.note_run(start.path, run.number)
+    return run

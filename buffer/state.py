@@ -20,6 +20,13 @@ _STAMP_EVERY_MS = 60_000
 LONGEST_DELAY_MS = 3_600_000
 """No message is kept back for longer than an hour, whoever asks for it."""
 
+LASTING = (
+    "delivered", "last_delivered_ms", "evicted", "expired", "dead_dropped", "superseded", "dropped",
+    "quarantined", "salvaged", "lost",
+)  # fmt: skip
+"""The columns of the table `tally` that are counted on and on."""
+_KEEP_TALLY = f"UPDATE tally SET {', '.join(f'{name} = ?' for name in LASTING)}"  # noqa: S608 - constants
+
 
 @dataclass(slots=True)
 class Tally:
@@ -33,14 +40,19 @@ class Tally:
     evicted: int = 0
     expired: int = 0
     dead_dropped: int = 0
+    superseded: int = 0
+    dropped: int = 0
+    quarantined: int = 0
+    salvaged: int = 0
+    lost: int = 0
 
     def copy(self) -> Tally:
         """The same figures, independent of these."""
         return replace(self, usage=self.usage.copy())
 
-    def lasting(self) -> tuple[int, int | None, int, int, int]:
-        """The figures that a restart must not forget."""
-        return self.delivered, self.last_delivered_ms, self.evicted, self.expired, self.dead_dropped
+    def lasting(self) -> tuple[int | None, ...]:
+        """The figures that a restart must not forget, in the order of LASTING."""
+        return tuple(getattr(self, name) for name in LASTING)
 
 
 class State:
@@ -57,11 +69,27 @@ class State:
         self.freed_media: set[str] = set()
         self.next_wakeup_ms: int | None = None
         self._sequence = 0
+        self._seen: int | None = None
         self._leases: dict[int, int] = {}
         self._wakeups: list[int] = []
         self._saved = tally.copy()
+        self._kept: tuple[int | None, ...] | None = None  # the first transaction writes the figures down
         self._after: list[Callable[[], None]] = []
         self._arrived: Priority | None = None
+        self._last_stamp_ms = run.last_ms
+
+    def start_over(self, run: Run, tally: Tally) -> None:
+        """Go on with a fresh file: nothing is stored, nothing leased; what runs are known stays known."""
+        self.run = run
+        self.timeline.add(run)
+        self.tally = tally
+        self._saved = tally.copy()
+        self._kept = None
+        self._sequence = 0
+        self._seen = None
+        self._leases.clear()
+        self._after.clear()
+        self._arrived = None
         self._last_stamp_ms = run.last_ms
 
     # -- the transaction ---------------------------------------------------------------------------------
@@ -80,12 +108,13 @@ class State:
 
     def before_commit(self, connection: sqlite3.Connection) -> None:
         """Write the lasting figures into the transaction that changed them."""
-        if self.tally.lasting() != self._saved.lasting():
-            connection.execute(
-                "UPDATE tally SET delivered = ?, last_delivered_ms = ?, evicted = ?, expired = ?,"
-                " dead_dropped = ?",
-                self.tally.lasting(),
-            )
+        lasting = self.tally.lasting()
+        if lasting != self._kept:
+            connection.execute(_KEEP_TALLY, lasting)
+            self.then(lambda: self._keep(lasting))
+
+    def _keep(self, lasting: tuple[int | None, ...]) -> None:
+        self._kept = lasting
 
     def committed(self) -> Priority | None:
         """The transaction is on the disk: do what waited for that; the most urgent priority now ready."""
@@ -111,12 +140,24 @@ class State:
             )
             self._last_stamp_ms = now.boottime_ms
 
+    def note_clean_end(self, connection: sqlite3.Connection, now: Stamp) -> None:
+        """The last words of a run that ends in good order."""
+        self.note_uptime(connection, now, force=True)
+        connection.execute("UPDATE tally SET clean = 1")
+
     # -- ids and time ------------------------------------------------------------------------------------
 
     def next_id(self, priority: Priority) -> int:
         """An id never given before; a number is burnt, not reused, when its transaction fails."""
         self._sequence += 1
         return compose_id(priority, self.run.number, self._sequence)
+
+    def next_seen(self, connection: sqlite3.Connection) -> int:
+        """A number for the ledger of known keys, greater than all in it; asked of the file once."""
+        if self._seen is None:
+            self._seen = connection.execute("SELECT coalesce(max(n), 0) FROM seen").fetchone()[0]
+        self._seen += 1
+        return self._seen
 
     def powered_on_ms(self, now: Stamp) -> int:
         """This instant on the time line of all boots."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,10 +25,13 @@ from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
 from buffer.enqueue import evict_some, put
 from buffer.errors import MessageDamaged, MessageTooLarge, StoreError
+from buffer.health import BackgroundCheck
 from buffer.leasing import Leased, Wanted, lease, media_in_use
 from buffer.listing import Depth, Row, read_depth, read_rows
 from buffer.message import Draft, Message, Priority, Receipt
-from buffer.opening import Opened, open_buffer
+from buffer.opening import Opened, Start, begin_afresh, open_buffer
+from buffer.quarantine import move_aside, pending
+from buffer.rescue import Alert, Incident, Rescue
 from buffer.schema import PAGE_BYTES, connect_writer
 from buffer.timeline import from_ms
 from buffer.writer import Work, Writer
@@ -44,11 +48,12 @@ T = TypeVar("T")
 class Store:
     """A durable queue with priorities, owned by one process and used from its event loop."""
 
-    def __init__(self, opened: Opened, clock: Clock) -> None:
+    def __init__(self, opened: Opened, start: Start, alert: Alert | None) -> None:
         """Take over an open file; use `Store.open`."""
         self.path = opened.path
         self.epoch = opened.epoch
-        self._clock = clock
+        self._start = start
+        self._clock = start.clock
         self._state = opened.state
         self._held = opened.held
         self._expire_after = -1
@@ -58,9 +63,16 @@ class Store:
             opened.connection,
             lambda: connect_writer(opened.path, opened.state.limits.pages),
             opened.state,
+            replace=self._replace,
             relieve=lambda connection: evict_some(connection, opened.state, self._now()),
             notify=self._notify,
         )
+        self._rescue = Rescue(opened.path, self._writer, self._state, self._now, alert)
+        self._check = BackgroundCheck(opened.path, self._condemner())
+        if opened.check_later:
+            self._check.start()
+        if pending(opened.path):
+            self._rescue.nudge()
 
     @classmethod
     async def open(
@@ -70,20 +82,24 @@ class Store:
         clock: Clock | None = None,
         limits: Limits | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
+        alert: Alert | None = None,
     ) -> Self:
         """Open the buffer at `path`, making it and its folder if need be.
 
-        Raises BufferInUse while another process is the writer, BufferTooNew, BufferDamaged, DiskFull or
+        A damaged file is moved aside and what can be read is taken back in the background; `alert` may make
+        a message of that. Raises BufferInUse while another process is the writer, BufferTooNew, DiskFull or
         StorageFailed.
         """
-        clock = clock or SystemClock()
-        opened = await asyncio.to_thread(open_buffer, path, clock, limits or Limits(), entropy)
-        return cls(opened, clock)
+        start = Start(path, clock or SystemClock(), limits or Limits(), entropy)
+        opened = await asyncio.to_thread(open_buffer, start)
+        return cls(opened, start, alert)
 
     async def close(self) -> None:
         """Finish what is queued, write down the uptime, close the file. Safe to call twice."""
+        await asyncio.to_thread(self._check.stop)
+        await asyncio.to_thread(self._rescue.stop)
         with suppress(StoreError):  # closed already, or the disk is gone; there is nothing left to save
-            await self._write(lambda c: self._state.note_uptime(c, self._now(), force=True))
+            await self._write(lambda c: self._state.note_clean_end(c, self._now()))
         await self._writer.close()
         self._held.close()
 
@@ -228,6 +244,15 @@ class Store:
         last = self._state.tally.last_delivered_ms
         return None if last is None else from_ms(last)
 
+    @property
+    def incidents(self) -> Sequence[Incident]:
+        """What happened to the file in this run: damaged, moved aside, how much was recovered."""
+        return tuple(self._rescue.incidents)
+
+    async def rescued(self) -> None:
+        """Wait until everything that can be recovered from damaged files is back."""
+        await asyncio.to_thread(self._rescue.wait)
+
     # -- media, notes, clock -----------------------------------------------------------------------------
 
     async def media_in_use(self, hashes: Collection[str]) -> set[str]:
@@ -269,6 +294,24 @@ class Store:
         self._state.timeline.trust(kernel_boot, offset_ms)
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _condemner(self) -> Callable[[str], None]:
+        """What a check of the file as it is now says when it is damaged; a later file is not meant."""
+        run = self._state.run.number
+
+        def condemn(reason: str) -> None:
+            if self._state.run.number == run:
+                self._writer.condemn(reason)
+
+        return condemn
+
+    def _replace(self, reason: str) -> sqlite3.Connection:
+        """A fresh file for a damaged one; on the writer thread."""
+        expected = sum(self._state.tally.usage.counts)
+        folder = move_aside(self.path, reason)
+        connection, self.epoch = begin_afresh(self._start, self._state)
+        self._rescue.nudge(folder, expected)
+        return connection
 
     def _now(self) -> Stamp:
         return stamp(self._clock)

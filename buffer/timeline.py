@@ -50,6 +50,10 @@ class Timeline:
             return from_ms(wall_ms), False
         return from_ms(boottime_ms + run.offset_ms), True
 
+    def add(self, run: Run) -> None:
+        """Know one more run."""
+        self._runs.setdefault(run.number, run)
+
     def trust(self, kernel_boot: str, offset_ms: int) -> None:
         """From now on the wall time of every run of this boot is computed with this offset."""
         for number, run in self._runs.items():

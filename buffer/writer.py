@@ -3,12 +3,14 @@
 Jobs wait in a queue. The thread takes one, then everything that came in the meantime, and runs the writing
 ones in a single transaction: while one fsync runs, the next group forms, so many producers share its price.
 A future is resolved only after COMMIT returned. When a group fails, its jobs are tried one by one, so that
-one message too many does not fail its neighbours.
+one message too many does not fail its neighbours. When the file is damaged, a fresh one takes its place and
+the same jobs run on that: a producer never hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import queue
 import sqlite3
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from buffer.errors import BufferClosed, StoreError, from_sqlite, is_full
+from buffer.errors import BufferClosed, BufferDamaged, StoreError, from_sqlite, is_damaged, is_full
 from buffer.message import Priority
 from buffer.schema import PAGE_BYTES, WAL_LIMIT
 
@@ -57,7 +59,7 @@ class _Job:
     work: Work[Any]
     writes: bool
     size: int
-    future: asyncio.Future[Any] | None
+    future: asyncio.Future[Any] | concurrent.futures.Future[Any] | None
 
 
 @dataclass(slots=True)
@@ -83,17 +85,20 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         participant: Participant,
         *,
+        replace: Callable[[str], sqlite3.Connection],
         relieve: Work[bool],
         notify: Callable[[Priority], None],
     ) -> None:
         """Take over this connection; `connect` gives another when the disk failed under it.
 
+        `replace` puts a fresh file in the place of a damaged one, for the reason given, and connects to it.
         `relieve` frees rows when the disk is full; `notify` is called on the event loop when messages became
         ready.
         """
         self._wal = path.with_name(path.name + "-wal")
         self._connect = connect
         self._participant = participant
+        self._replace = replace
         self._relieve = relieve
         self._notify = notify
         self._loop = asyncio.get_running_loop()
@@ -102,6 +107,7 @@ class Writer:
         self._log_bytes = 0
         self._wal_high = 0
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._main, name="buffer-writer", daemon=True)
         self._thread.start()
 
@@ -117,11 +123,31 @@ class Writer:
         if not self._closed:
             self._queue.put(_Job(work, writes=False, size=0, future=None))
 
+    def call(self, work: Work[T], size: int = 0) -> T:
+        """Run this in a transaction and wait for it; from any thread but the loop's and the writer's.
+
+        Raises BufferClosed after close, and what the work or the disk raises.
+        """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        with self._closing:
+            self._refuse_when_closed()
+            self._queue.put(_Job(work, True, size, future))
+        return future.result()
+
+    def condemn(self, reason: str) -> None:
+        """Somebody found that the file is damaged: a fresh one is to take its place."""
+
+        def damaged(_: sqlite3.Connection) -> None:
+            raise BufferDamaged(reason)
+
+        self.post(damaged)
+
     async def close(self) -> None:
         """Finish what is queued, then close the file. Safe to call twice."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _refuse_when_closed(self) -> None:
@@ -175,6 +201,9 @@ class Writer:
         self._tell(outcomes, ready)
 
     def _tell(self, outcomes: Sequence[_Outcome], ready: Priority | None) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome.job.future, concurrent.futures.Future):
+                _settle(outcome.job.future, outcome)
         with suppress(RuntimeError):  # the event loop is gone, and with it everyone who waited
             self._loop.call_soon_threadsafe(self._resolve, outcomes, ready)
 
@@ -182,6 +211,7 @@ class Writer:
         try:
             return self._transaction(jobs)
         except Exception as error:  # noqa: BLE001 - handed to those who wait, job by job
+            self._replace_if_damaged(error)
             if len(jobs) == 1:
                 return self._after_failure(jobs[0], error)
         outcomes: list[_Outcome] = []
@@ -199,8 +229,9 @@ class Writer:
             return self._after_failure(job, error)
 
     def _after_failure(self, job: _Job, error: Exception) -> _Committed:
-        """A second try for a job that found the disk full, once there is room; its error otherwise."""
-        if isinstance(error, sqlite3.Error) and is_full(error) and self._make_room():
+        """A second try for a job that found the disk full, once there is room, or the file damaged, once
+        another is in its place; its error otherwise."""
+        if is_damaged(error) or (is_full(error) and self._make_room()):
             try:
                 return self._transaction([job])
             except Exception as second:  # noqa: BLE001 - handed to the one who waits
@@ -236,7 +267,30 @@ class Writer:
         try:
             return _Outcome(job, result=job.work(self._ready_connection()))
         except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            if not self._replace_if_damaged(error):
+                return _Outcome(job, error=_as_ours(error))
+        if job.future is None:
+            return _Outcome(job)
+        try:
+            return _Outcome(job, result=job.work(self._ready_connection()))
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
             return _Outcome(job, error=_as_ours(error))
+
+    def _replace_if_damaged(self, error: Exception) -> bool:
+        """Whether the file was damaged and another one is in its place."""
+        if not is_damaged(error):
+            return False
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        try:
+            self._connection = self._replace(str(error))
+        except (sqlite3.Error, OSError, StoreError):
+            _LOG.exception("no fresh file could take the place of the damaged buffer")
+            return False
+        self._log_bytes = 0
+        return True
 
     def _ready_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -262,6 +316,7 @@ class Writer:
             busy, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             _LOG.warning("the log of the buffer could not be copied back: %s", error)
+            self._replace_if_damaged(error)
             return
         if busy or done < frames:
             _LOG.info(
@@ -287,12 +342,16 @@ class Writer:
                 if outcome.error is not None:
                     _LOG.error("a job of the buffer failed", exc_info=outcome.error)
             elif not future.done():
-                if outcome.error is not None:
-                    future.set_exception(outcome.error)
-                else:
-                    future.set_result(outcome.result)
+                _settle(future, outcome)
         if ready is not None:
             self._notify(ready)
+
+
+def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], outcome: _Outcome) -> None:
+    if outcome.error is not None:
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome.result)
 
 
 def _run(job: _Job, connection: sqlite3.Connection) -> _Outcome:
