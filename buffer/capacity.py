@@ -22,7 +22,11 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The owner's limits; sizes in bytes, shares as parts of one."""
+    """The owner's limits; sizes in bytes, shares as parts of one.
+
+    `ballast_bytes` are given up when the disk is full, `own_bytes` belong to the buffer from the first idle
+    moment on, whatever else fills the disk.
+    """
 
     max_bytes: int = 256 * _MIB
     max_count: int = 200_000
@@ -34,6 +38,8 @@ class Limits:
     dead_share: float = 0.05
     seen_count: int = 20_000
     page_limit: int | None = None
+    ballast_bytes: int = 16 * _MIB
+    own_bytes: int = 32 * _MIB
 
     @property
     def dead_bytes(self) -> int:

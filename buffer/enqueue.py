@@ -44,9 +44,9 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
     return Receipt(row_id, uuid_text(uuid), duplicate=False)
 
 
-def evict_some(connection: sqlite3.Connection, state: State, now: Stamp) -> bool:
-    """Give up a batch of the least urgent messages, because the disk is full; whether there were any."""
-    with closing(_giving_way(connection, state, Priority.CRITICAL)) as rows:
+def evict_some(connection: sqlite3.Connection, state: State, priority: Priority, now: Stamp) -> bool:
+    """Give up a batch for this priority, because the disk is full; whether there was anything to give."""
+    with closing(_giving_way(connection, state, priority)) as rows:
         ids = [row_id for row_id, _ in islice(rows, state.limits.eviction_batch)]
     if ids:
         _evict(connection, state, ids, now)

@@ -125,6 +125,14 @@ def is_damaged(error: BaseException) -> bool:
     return isinstance(error, BufferDamaged) or getattr(error, "sqlite_errorname", "").startswith(_DAMAGED)
 
 
+def has_failed_to_grow(error: BaseException) -> bool:
+    """Whether SQLite could not make one of its side files larger, which a full disk causes too."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(
+        ("SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_CANTOPEN")
+    )
+
+
 def is_full(error: BaseException) -> bool:
     """Whether SQLite ran out of pages or of disk, as far as SQLite can tell."""
     return getattr(error, "sqlite_errorname", "") in _FULL

@@ -16,9 +16,18 @@ from typing import IO
 from buffer import boots, lock, quarantine
 from buffer.capacity import Limits
 from buffer.clock import Clock, stamp
-from buffer.errors import BufferDamaged, from_os, from_sqlite, is_damaged
+from buffer.errors import (
+    BufferDamaged,
+    DiskFull,
+    from_os,
+    from_sqlite,
+    has_failed_to_grow,
+    is_damaged,
+    is_full,
+)
 from buffer.health import check_now
-from buffer.schema import connect_writer, migrate
+from buffer.schema import WAL_LIMIT, connect_writer, migrate
+from buffer.space import Space
 from buffer.state import State
 from buffer.timeline import Run
 
@@ -38,6 +47,7 @@ class Opened:
     state: State
     epoch: str
     check_later: bool
+    space: Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,11 @@ def open_buffer(start: Start) -> Opened:
         start.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise from_os(error, "the folder of the buffer") from error
-    held = lock.take(start.path)
+    space = Space(start.path, start.limits)
+    held = _take_lock(start.path, space)
     try:
         quarantine.finish_moving(start.path)
-        return _open_or_replace(start, held)
+        return _open_with_room(start, held, space)
     except sqlite3.Error as error:
         held.close()
         raise from_sqlite(error) from error
@@ -71,32 +82,58 @@ def open_buffer(start: Start) -> Opened:
         raise
 
 
-def _open_or_replace(start: Start, held: IO[str]) -> Opened:
+def _take_lock(path: Path, space: Space) -> IO[str]:
     try:
-        return _open_locked(start, held)
+        return lock.take(path)
+    except DiskFull:
+        if not space.give_up_ballast():
+            raise
+        return lock.take(path)
+
+
+def _open_with_room(start: Start, held: IO[str], space: Space) -> Opened:
+    """On a full disk the log and the shared memory need the room that was kept for them."""
+    try:
+        return _open_or_replace(start, held, space)
+    except (sqlite3.Error, OSError) as error:
+        if not _may_be_full(error, space) or not space.give_up_ballast():
+            raise
+        return _open_or_replace(start, held, space)
+
+
+def _may_be_full(error: Exception, space: Space) -> bool:
+    return (
+        is_full(error) or isinstance(error, OSError) or has_failed_to_grow(error) or space.free() < WAL_LIMIT
+    )
+
+
+def _open_or_replace(start: Start, held: IO[str], space: Space) -> Opened:
+    try:
+        return _open_locked(start, held, space)
     except (sqlite3.Error, BufferDamaged) as error:
         if not is_damaged(error):
             raise
         quarantine.move_aside(start.path, str(error))
-    opened = _open_locked(start, held)
+    opened = _open_locked(start, held, space)
     opened.state.tally.quarantined += 1
     return opened
 
 
-def _open_locked(start: Start, held: IO[str]) -> Opened:
+def _open_locked(start: Start, held: IO[str], space: Space) -> Opened:
     connection = connect_writer(start.path, start.limits.pages)
     try:
         migrate(connection)
         clean = boots.ended_clean(connection)
         checked = clean or check_now(connection, start.path)
         run = _begin(connection, start, None)
+        space.own_log()
         epoch = boots.read_epoch(connection, start.entropy)
         tally = boots.count_tally(connection)
         state = State(start.limits, run, boots.read_timeline(connection), tally, start.entropy)
     except BaseException:
         connection.close()
         raise
-    return Opened(start.path, connection, held, state, epoch, not checked)
+    return Opened(start.path, connection, held, state, epoch, not checked, space)
 
 
 def begin_afresh(start: Start, state: State) -> tuple[sqlite3.Connection, str]:

@@ -115,6 +115,7 @@ def _pragmas(max_pages: int) -> tuple[tuple[str, str | int, str | int | None], .
         ("temp_store", "MEMORY", 2),
         ("mmap_size", 0, 0),  # a stray write must not reach the file through a mapping
         ("cell_size_check", "ON", 1),
+        ("secure_delete", "OFF", 0),  # Debian's default overwrites every page that becomes free: wear
         ("max_page_count", max_pages, None),  # never below the size the file already has
     )
 

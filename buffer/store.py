@@ -53,6 +53,7 @@ class Store:
         self.path = opened.path
         self.epoch = opened.epoch
         self._start = start
+        self._space = opened.space
         self._clock = start.clock
         self._state = opened.state
         self._held = opened.held
@@ -64,7 +65,8 @@ class Store:
             lambda: connect_writer(opened.path, opened.state.limits.pages),
             opened.state,
             replace=self._replace,
-            relieve=lambda connection: evict_some(connection, opened.state, self._now()),
+            relieve=lambda connection, urgency: evict_some(connection, opened.state, urgency, self._now()),
+            space=opened.space,
             notify=self._notify,
         )
         self._rescue = Rescue(opened.path, self._writer, self._state, self._now, alert)
@@ -126,7 +128,7 @@ class Store:
             )
         now = self._now()
         size += _ROW_LOG_BYTES if draft.idempotency_key is None else PAGE_BYTES
-        return await self._write(lambda c: put(c, self._state, draft, now), size)
+        return await self._write(lambda c: put(c, self._state, draft, now), size, draft.priority)
 
     # -- out ---------------------------------------------------------------------------------------------
 
@@ -245,6 +247,11 @@ class Store:
         return None if last is None else from_ms(last)
 
     @property
+    def disk_full(self) -> bool:
+        """Whether the disk is so full that the buffer lives on the room it took for itself."""
+        return self._space.besieged
+
+    @property
     def incidents(self) -> Sequence[Incident]:
         """What happened to the file in this run: damaged, moved aside, how much was recovered."""
         return tuple(self._rescue.incidents)
@@ -316,8 +323,8 @@ class Store:
     def _now(self) -> Stamp:
         return stamp(self._clock)
 
-    async def _write(self, work: Work[T], size: int = 0) -> T:
-        return await self._writer.submit(work, writes=True, size=size)
+    async def _write(self, work: Work[T], size: int = 0, urgency: Priority | None = None) -> T:
+        return await self._writer.submit(work, writes=True, size=size, urgency=urgency)
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.submit(work, writes=False)

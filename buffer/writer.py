@@ -21,14 +21,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from buffer.errors import BufferClosed, BufferDamaged, StoreError, from_sqlite, is_damaged, is_full
+from buffer.errors import (
+    BufferClosed,
+    BufferDamaged,
+    StoreError,
+    from_sqlite,
+    has_failed_to_grow,
+    is_damaged,
+    is_full,
+)
 from buffer.message import Priority
 from buffer.schema import PAGE_BYTES, WAL_LIMIT
+from buffer.space import Space
 
 _LOG = logging.getLogger(__name__)
 _GROUP_JOBS = 256
 _GROUP_BYTES = 1024 * 1024
 _IDLE_SECONDS = 0.5
+_SIEGE_SECONDS = 30.0
+_TRIES = 4
 _IDLE_CHECKPOINT_BYTES = 1024 * 1024
 _BUSY_CHECKPOINT_BYTES = WAL_LIMIT // 2
 
@@ -54,11 +65,13 @@ class Participant(Protocol):
 
 @dataclass(slots=True)
 class _Job:
-    """One piece of work; `size` in bytes is what it adds to the log, about."""
+    """One piece of work; `size` in bytes is what it adds to the log, about. `urgency` is the priority of what
+    it stores; None for what frees room or needs none."""
 
     work: Work[Any]
     writes: bool
     size: int
+    urgency: Priority | None
     future: asyncio.Future[Any] | concurrent.futures.Future[Any] | None
 
 
@@ -86,20 +99,23 @@ class Writer:
         participant: Participant,
         *,
         replace: Callable[[str], sqlite3.Connection],
-        relieve: Work[bool],
+        relieve: Callable[[sqlite3.Connection, Priority], bool],
+        space: Space,
         notify: Callable[[Priority], None],
     ) -> None:
         """Take over this connection; `connect` gives another when the disk failed under it.
 
         `replace` puts a fresh file in the place of a damaged one, for the reason given, and connects to it.
-        `relieve` frees rows when the disk is full; `notify` is called on the event loop when messages became
-        ready.
+        `relieve` frees rows for something of this priority when the disk is full; `space` is what the buffer
+        keeps of the disk. `notify` is called on the event loop when messages became ready.
         """
         self._wal = path.with_name(path.name + "-wal")
         self._connect = connect
         self._participant = participant
         self._replace = replace
         self._relieve = relieve
+        self._space = space
+        self._upkeep_in: float | None = _IDLE_SECONDS
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -111,17 +127,19 @@ class Writer:
         self._thread = threading.Thread(target=self._main, name="buffer-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[T], *, writes: bool, size: int = 0) -> asyncio.Future[T]:
+    def submit(
+        self, work: Work[T], *, writes: bool, size: int = 0, urgency: Priority | None = None
+    ) -> asyncio.Future[T]:
         """Run this on the writer thread, in a transaction if it writes. Raises BufferClosed after close."""
         self._refuse_when_closed()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Job(work, writes, size, future))
+        self._queue.put(_Job(work, writes, size, urgency, future))
         return future
 
     def post(self, work: Work[None]) -> None:
         """Run this on the writer thread, outside transactions, with nobody waiting; ignored after close."""
         if not self._closed:
-            self._queue.put(_Job(work, writes=False, size=0, future=None))
+            self._queue.put(_Job(work, writes=False, size=0, urgency=None, future=None))
 
     def call(self, work: Work[T], size: int = 0) -> T:
         """Run this in a transaction and wait for it; from any thread but the loop's and the writer's.
@@ -131,7 +149,7 @@ class Writer:
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         with self._closing:
             self._refuse_when_closed()
-            self._queue.put(_Job(work, True, size, future))
+            self._queue.put(_Job(work, True, size, None, future))
         return future.result()
 
     def condemn(self, reason: str) -> None:
@@ -174,9 +192,10 @@ class Writer:
         """The next group, and whether more may follow."""
         idle_work = self._log_bytes >= _IDLE_CHECKPOINT_BYTES
         try:
-            job = self._queue.get(timeout=_IDLE_SECONDS if idle_work else None)
+            job = self._queue.get(timeout=_IDLE_SECONDS if idle_work else self._upkeep_in)
         except queue.Empty:
             self._checkpoint_above(_IDLE_CHECKPOINT_BYTES)
+            self._upkeep_in = self._keep_room()
             return [], True
         group: list[_Job] = []
         size = 0
@@ -231,25 +250,55 @@ class Writer:
     def _after_failure(self, job: _Job, error: Exception) -> _Committed:
         """A second try for a job that found the disk full, once there is room, or the file damaged, once
         another is in its place; its error otherwise."""
-        if is_damaged(error) or (is_full(error) and self._make_room()):
+        for _ in range(_TRIES):
+            if not (is_damaged(error) or (self._found_no_room(error) and self._make_room(job.urgency))):
+                break
             try:
                 return self._transaction([job])
-            except Exception as second:  # noqa: BLE001 - handed to the one who waits
-                error = second
+            except Exception as again:  # noqa: BLE001 - handed to the one who waits
+                error = again
         return [_Outcome(job, error=_as_ours(error))], None
 
-    def _make_room(self) -> bool:
+    def _found_no_room(self, error: Exception) -> bool:
+        return is_full(error) or (has_failed_to_grow(error) and self._space.free() < WAL_LIMIT)
+
+    def _make_room(self, urgency: Priority | None) -> bool:
+        """Room for something this urgent: less urgent messages go, or the ballast when even that fails."""
+        if urgency is None:
+            return self._space.give_up_ballast()
         try:
-            outcomes, _ = self._transaction([_Job(self._relieve, writes=True, size=PAGE_BYTES, future=None)])
-        except (sqlite3.Error, StoreError):
-            _LOG.exception("no room could be made in the full buffer")
+            if self._evict(urgency):
+                return True
+        except (sqlite3.Error, StoreError) as error:
+            _LOG.warning("nothing could be evicted from the full buffer: %s", error)
+        if not self._space.give_up_ballast():
             return False
+        with suppress(sqlite3.Error, StoreError):
+            self._evict(urgency)
+        return True
+
+    def _evict(self, urgency: Priority) -> bool:
+        self._space.let_go(self._ready_connection())
+        job = _Job(lambda c: self._relieve(c, urgency), True, PAGE_BYTES, None, None)
+        outcomes, _ = self._transaction([job])
         self._checkpoint_above(0)
         return bool(outcomes[0].result)
+
+    def _keep_room(self) -> float | None:
+        """In an idle moment: lay in ballast, own a little more of the disk; seconds until the next look."""
+        if self._connection is None:
+            return None
+        self._space.watch(self._connection)
+        if not self._space.lay_in_ballast():
+            return _SIEGE_SECONDS
+        return _IDLE_SECONDS if self._space.grow(self._connection) else None
 
     def _transaction(self, jobs: Sequence[_Job]) -> _Committed:
         """Run the jobs and commit. Raises sqlite3.Error when that fails; then nothing of it happened."""
         connection = self._ready_connection()
+        self._space.watch(connection)
+        if self._space.besieged and self._upkeep_in is None:
+            self._upkeep_in = _SIEGE_SECONDS
         self._participant.begin()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -294,7 +343,12 @@ class Writer:
 
     def _ready_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._connect()
+            try:
+                self._connection = self._connect()
+            except sqlite3.Error:
+                if not self._space.give_up_ballast():
+                    raise
+                self._connection = self._connect()
         return self._connection
 
     def _abandon(self, connection: sqlite3.Connection, error: BaseException) -> None:

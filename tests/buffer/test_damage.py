@@ -20,6 +20,8 @@ from buffer.store import Store
 from tests.buffer.world import ManualClock, draft
 
 COUNT = 2000
+USED_LOG_BYTES = 2_000_000
+"""So much of the log is filled, at least, when all messages are in it."""
 SHA = "ab" * 32
 
 
@@ -93,7 +95,7 @@ def garbage(path: Path) -> None:
 
 def log_damaged(path: Path) -> None:
     log = path.with_name(path.name + "-wal")
-    patch(log, log.stat().st_size // 2, b"\xa5" * 20_000)
+    patch(log, USED_LOG_BYTES // 2, b"\xa5" * 20_000)
 
 
 def log_is_garbage(path: Path) -> None:
