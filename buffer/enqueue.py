@@ -15,7 +15,7 @@ from buffer.clock import Stamp
 from buffer.errors import BufferFull
 from buffer.message import Draft, Priority, Receipt, id_range
 from buffer.record import COLUMNS, from_draft, new_uuid, uuid_text
-from buffer.removal import remove_undelivered
+from buffer.removal import remove, remove_undelivered
 from buffer.state import State
 
 _LOG = logging.getLogger(__name__)
@@ -24,14 +24,17 @@ _TRIM_EVERY = 2048
 
 
 def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> Receipt:
-    """Write the draft unless it is known; durable once the surrounding transaction is.
+    """Write the draft unless it is known, in the place of older revisions; durable with the transaction.
 
     Raises BufferFull when nothing less urgent may give way; nothing is evicted then.
     """
-    known = _known(connection, draft)
-    if known:
-        return known
+    earlier = _earlier(connection, draft)
+    for revision, row_id, uuid in earlier:
+        if revision >= draft.revision:
+            return Receipt(row_id, uuid_text(uuid), duplicate=True)
     _make_room(connection, state, draft, now)
+    if earlier:
+        _supersede(connection, state, [row_id for _, row_id, _ in earlier])
     row_id = state.next_id(draft.priority)
     uuid = new_uuid(now.wall_ms, state.entropy)
     record = from_draft(draft, row_id, uuid, now, state.powered_on_ms(now))
@@ -53,13 +56,20 @@ def evict_some(connection: sqlite3.Connection, state: State, priority: Priority,
     return bool(ids)
 
 
-def _known(connection: sqlite3.Connection, draft: Draft) -> Receipt | None:
+def _earlier(connection: sqlite3.Connection, draft: Draft) -> list[tuple[int, int, bytes]]:
+    """Revision, id and uuid of what came in under this key before: the same revision, then the newest."""
     if draft.idempotency_key is None:
-        return None
-    row = connection.execute(
-        "SELECT id, uuid FROM seen WHERE key = ? AND revision = ?", (draft.idempotency_key, draft.revision)
-    ).fetchone()
-    return Receipt(row[0], uuid_text(row[1]), duplicate=True) if row else None
+        return []
+    return connection.execute(
+        "SELECT revision, id, uuid FROM seen WHERE key = ? ORDER BY revision <> ?, revision DESC",
+        (draft.idempotency_key, draft.revision),
+    ).fetchall()
+
+
+def _supersede(connection: sqlite3.Connection, state: State, ids: list[int]) -> None:
+    """Older revisions that nobody is sending just now need not be sent any more."""
+    gone = remove(connection, state, [row_id for row_id in ids if not state.leased(row_id)])
+    state.tally.superseded += len(gone)
 
 
 def _remember(connection: sqlite3.Connection, state: State, draft: Draft, row_id: int, uuid: bytes) -> None:

@@ -26,6 +26,7 @@ from buffer.errors import (
     is_full,
 )
 from buffer.health import check_now
+from buffer.poison import Poison
 from buffer.schema import WAL_LIMIT, connect_writer, migrate
 from buffer.space import Space
 from buffer.state import State
@@ -38,7 +39,8 @@ _LOG = logging.getLogger(__name__)
 class Opened:
     """A buffer ready for its writer thread; `held` is the lock, kept until it is closed.
 
-    `check_later` is true when the last stop was not clean and the file too large to be checked at once.
+    `check_later` is true when the last stop was not clean and the file too large to be checked and counted at
+    once.
     """
 
     path: Path
@@ -125,11 +127,15 @@ def _open_locked(start: Start, held: IO[str], space: Space) -> Opened:
         migrate(connection)
         clean = boots.ended_clean(connection)
         checked = clean or check_now(connection, start.path)
+        previous = boots.latest_run(connection)
         run = _begin(connection, start, None)
+        crashed = not clean and previous is not None and previous.kernel_boot == run.kernel_boot
+        poison = Poison.recall(connection, crashed=crashed)
         space.own_log()
         epoch = boots.read_epoch(connection, start.entropy)
-        tally = boots.count_tally(connection)
-        state = State(start.limits, run, boots.read_timeline(connection), tally, start.entropy)
+        saved = boots.saved_tally(connection) if clean or not checked else None
+        tally = saved or boots.count_tally(connection)
+        state = State(start.limits, run, boots.read_timeline(connection), tally, start.entropy, poison)
     except BaseException:
         connection.close()
         raise

@@ -120,7 +120,7 @@ def _pragmas(max_pages: int) -> tuple[tuple[str, str | int, str | int | None], .
     )
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
     """A connection that cannot write, for another process or another thread.
 
     Raises NoBuffer when there is no file, sqlite3.Error otherwise.
@@ -131,7 +131,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     # as a constant, which also works where this user may not create the shared-memory file.
     closed = not path.with_name(path.name + "-wal").exists()
     mode = "mode=ro&immutable=1" if closed else "mode=ro"
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
     for pragma in ("query_only = ON", "busy_timeout = 2000", "wal_autocheckpoint = 0", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -7,13 +7,16 @@ fails. Leases change only after the commit.
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from buffer.capacity import Limits, Usage
 from buffer.clock import Stamp
-from buffer.message import Priority, compose_id
+from buffer.message import Priority, boot_of, compose_id
+from buffer.poison import Poison
+from buffer.sharing import Turns
 from buffer.timeline import Run, Timeline
 
 _STAMP_EVERY_MS = 60_000
@@ -50,6 +53,18 @@ class Tally:
         """The same figures, independent of these."""
         return replace(self, usage=self.usage.copy())
 
+    def shift(self, wrong: Tally, right: Tally) -> None:
+        """Correct these by what a count found, whatever has changed since it began."""
+        for priority in Priority:
+            self.usage.counts[priority] += right.usage.counts[priority] - wrong.usage.counts[priority]
+            self.usage.sizes[priority] += right.usage.sizes[priority] - wrong.usage.sizes[priority]
+        self.dead_count += right.dead_count - wrong.dead_count
+        self.dead_bytes += right.dead_bytes - wrong.dead_bytes
+
+    def figures(self) -> str:
+        """What otherwise only counting every row would tell, as text for the file."""
+        return json.dumps([self.usage.counts, self.usage.sizes, self.dead_count, self.dead_bytes])
+
     def lasting(self) -> tuple[int | None, ...]:
         """The figures that a restart must not forget, in the order of LASTING."""
         return tuple(getattr(self, name) for name in LASTING)
@@ -59,7 +74,13 @@ class State:
     """Everything the operations on the file share."""
 
     def __init__(
-        self, limits: Limits, run: Run, timeline: Timeline, tally: Tally, entropy: Callable[[int], bytes]
+        self,
+        limits: Limits,
+        run: Run,
+        timeline: Timeline,
+        tally: Tally,
+        entropy: Callable[[int], bytes],
+        poison: Poison | None = None,
     ) -> None:
         self.limits = limits
         self.run = run
@@ -68,6 +89,8 @@ class State:
         self.entropy = entropy
         self.freed_media: set[str] = set()
         self.next_wakeup_ms: int | None = None
+        self.turns = Turns()
+        self.poison = poison or Poison()
         self._sequence = 0
         self._seen: int | None = None
         self._leases: dict[int, int] = {}
@@ -138,12 +161,14 @@ class State:
             connection.execute(
                 "UPDATE boots SET last_ms = ? WHERE boot = ?", (now.boottime_ms, self.run.number)
             )
+            connection.execute("UPDATE tally SET figures = ?", (self.tally.figures(),))
             self._last_stamp_ms = now.boottime_ms
 
     def note_clean_end(self, connection: sqlite3.Connection, now: Stamp) -> None:
         """The last words of a run that ends in good order."""
         self.note_uptime(connection, now, force=True)
         connection.execute("UPDATE tally SET clean = 1")
+        self.poison.forget(connection)
 
     # -- ids and time ------------------------------------------------------------------------------------
 
@@ -162,6 +187,10 @@ class State:
     def powered_on_ms(self, now: Stamp) -> int:
         """This instant on the time line of all boots."""
         return self.run.base_ms + now.boottime_ms
+
+    def unseen_ms(self, message_id: int) -> int:
+        """How much older this message is than powered-on time tells, as two synchronised clocks prove."""
+        return self.timeline.unseen_ms(boot_of(message_id), self.run.number)
 
     # -- leases ------------------------------------------------------------------------------------------
 

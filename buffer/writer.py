@@ -141,15 +141,20 @@ class Writer:
         if not self._closed:
             self._queue.put(_Job(work, writes=False, size=0, urgency=None, future=None))
 
-    def call(self, work: Work[T], size: int = 0) -> T:
-        """Run this in a transaction and wait for it; from any thread but the loop's and the writer's.
+    def post_write(self, work: Work[object]) -> None:
+        """Run this in a transaction, with nobody waiting; ignored after close."""
+        if not self._closed:
+            self._queue.put(_Job(work, writes=True, size=PAGE_BYTES, urgency=None, future=None))
 
-        Raises BufferClosed after close, and what the work or the disk raises.
+    def call(self, work: Work[T], *, writes: bool = True, size: int = 0) -> T:
+        """Run this, in a transaction if it writes, and wait for it.
+
+        For any thread but the event loop's and the writer's own. Raises BufferClosed after close, and what the work or the disk raises.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         with self._closing:
             self._refuse_when_closed()
-            self._queue.put(_Job(work, True, size, None, future))
+            self._queue.put(_Job(work, writes, size, None, future))
         return future.result()
 
     def condemn(self, reason: str) -> None:
