@@ -149,7 +149,8 @@ class Writer:
     def call(self, work: Work[T], *, writes: bool = True, size: int = 0) -> T:
         """Run this, in a transaction if it writes, and wait for it.
 
-        For any thread but the event loop's and the writer's own. Raises BufferClosed after close, and what the work or the disk raises.
+        For any thread but the event loop's and the writer's own. Raises BufferClosed after close, and what
+        the work or the disk raises.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         with self._closing:
