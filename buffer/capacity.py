@@ -42,6 +42,11 @@ class Limits:
     own_bytes: int = 32 * _MIB
 
     @property
+    def unreserved(self) -> float:
+        """The part that is open to all."""
+        return 1.0 - sum(self.reserves)
+
+    @property
     def dead_bytes(self) -> int:
         """How many bytes dead messages may keep."""
         return int(self.max_bytes * self.dead_share)
@@ -96,6 +101,15 @@ class Shortage:
 def footprint(count: int, size: int) -> int:
     """About how many bytes of the file `count` messages with `size` payload bytes take."""
     return size + size // 10 + count * ROW_BYTES
+
+
+def fits_easily(usage: Usage, size: int, limits: Limits) -> bool:
+    """Whether one more message fits even with every reserve kept free; quick, and false in doubt."""
+    count = sum(usage.counts) + 1
+    return (
+        count <= limits.max_count * limits.unreserved
+        and footprint(count, sum(usage.sizes) + size) <= limits.max_bytes * limits.unreserved
+    )
 
 
 def shortage(usage: Usage, priority: Priority, size: int, limits: Limits) -> Shortage:

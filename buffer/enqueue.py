@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - only constants of this room are joined into SQL, values are always bound
 """Putting a draft into the queue: known already, room made, row written; runs on the writer thread."""
 
 from __future__ import annotations
@@ -10,16 +9,15 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 
-from buffer.capacity import shortage, victims
+from buffer.capacity import fits_easily, shortage, victims
 from buffer.clock import Stamp
 from buffer.errors import BufferFull
 from buffer.message import Draft, Priority, Receipt, id_range
-from buffer.record import COLUMNS, from_draft, new_uuid, uuid_text
+from buffer.record import from_draft, new_uuid, uuid_text
 from buffer.removal import remove, remove_undelivered
 from buffer.state import State
 
 _LOG = logging.getLogger(__name__)
-_INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
 _TRIM_EVERY = 2048
 
 
@@ -38,7 +36,7 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
     row_id = state.next_id(draft.priority)
     uuid = new_uuid(now.wall_ms, state.entropy)
     record = from_draft(draft, row_id, uuid, now, state.powered_on_ms(now))
-    connection.execute(_INSERT, record)
+    state.arrivals.append(record)
     _write_media(connection, draft, row_id)
     _remember(connection, state, draft, row_id, uuid)
     state.tally.usage.add(draft.priority, len(draft.payload))
@@ -68,6 +66,7 @@ def _earlier(connection: sqlite3.Connection, draft: Draft) -> list[tuple[int, in
 
 def _supersede(connection: sqlite3.Connection, state: State, ids: list[int]) -> None:
     """Older revisions that nobody is sending just now need not be sent any more."""
+    state.insert_arrivals(connection)
     gone = remove(connection, state, [row_id for row_id in ids if not state.leased(row_id)])
     state.tally.superseded += len(gone)
 
@@ -102,9 +101,12 @@ def _write_media(connection: sqlite3.Connection, draft: Draft, row_id: int) -> N
 
 
 def _make_room(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> None:
+    if fits_easily(state.tally.usage, len(draft.payload), state.limits):
+        return
     missing = shortage(state.tally.usage, draft.priority, len(draft.payload), state.limits)
     if not missing:
         return
+    state.insert_arrivals(connection)
     chosen: list[int] = []
     freed = 0
     with closing(_giving_way(connection, state, draft.priority)) as candidates:

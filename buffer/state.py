@@ -16,6 +16,7 @@ from buffer.capacity import Limits, Usage
 from buffer.clock import Stamp
 from buffer.message import Priority, boot_of, compose_id
 from buffer.poison import Poison
+from buffer.record import COLUMNS, Record
 from buffer.sharing import Turns
 from buffer.timeline import Run, Timeline
 
@@ -28,6 +29,7 @@ LASTING = (
     "quarantined", "salvaged", "lost",
 )  # fmt: skip
 """The columns of the table `tally` that are counted on and on."""
+_INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"  # noqa: S608
 _KEEP_TALLY = f"UPDATE tally SET {', '.join(f'{name} = ?' for name in LASTING)}"  # noqa: S608 - constants
 
 
@@ -90,6 +92,7 @@ class State:
         self.freed_media: set[str] = set()
         self.next_wakeup_ms: int | None = None
         self.turns = Turns()
+        self.arrivals: list[Record] = []
         self.poison = poison or Poison()
         self._sequence = 0
         self._seen: int | None = None
@@ -121,16 +124,30 @@ class State:
         """A transaction begins."""
         self._saved = self.tally.copy()
         self._after.clear()
+        self.arrivals.clear()
         self._arrived = None
 
     def rollback(self) -> None:
         """Nothing of the transaction happened."""
         self.tally = self._saved.copy()
+        self.arrivals.clear()
         self._after.clear()
         self._arrived = None
 
+    def insert_arrivals(self, connection: sqlite3.Connection) -> None:
+        """Write the rows that came in during this transaction, all at once and in the order of the tree."""
+        if self.arrivals:
+            self.arrivals.sort()
+            connection.executemany(_INSERT, self.arrivals)
+            self.arrivals.clear()
+
+    def before_other_work(self, connection: sqlite3.Connection) -> None:
+        """What follows is no put, and may look for the rows of those before it."""
+        self.insert_arrivals(connection)
+
     def before_commit(self, connection: sqlite3.Connection) -> None:
-        """Write the lasting figures into the transaction that changed them."""
+        """Write what waits, and the lasting figures, into the transaction that changed them."""
+        self.insert_arrivals(connection)
         lasting = self.tally.lasting()
         if lasting != self._kept:
             connection.execute(_KEEP_TALLY, lasting)

@@ -53,6 +53,9 @@ class Participant(Protocol):
     def begin(self) -> None:
         """A transaction begins."""
 
+    def before_other_work(self, connection: sqlite3.Connection) -> None:
+        """A job that is no put follows in the same transaction."""
+
     def before_commit(self, connection: sqlite3.Connection) -> None:
         """Last chance to write into it."""
 
@@ -308,7 +311,7 @@ class Writer:
         self._participant.begin()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            outcomes = [_run(job, connection) for job in jobs]
+            outcomes = [self._run(job, connection) for job in jobs]
             self._participant.before_commit(connection)
             connection.execute("COMMIT")
         except BaseException as error:
@@ -317,6 +320,16 @@ class Writer:
             raise
         self._log_bytes += 2 * PAGE_BYTES + sum(job.size for job in jobs)
         return outcomes, self._participant.committed()
+
+    def _run(self, job: _Job, connection: sqlite3.Connection) -> _Outcome:
+        """One job inside the group's transaction. A StoreError is raised before anything is written, so it is
+        this job's alone; a database error fails the transaction."""
+        if job.urgency is None:
+            self._participant.before_other_work(connection)
+        try:
+            return _Outcome(job, result=job.work(connection))
+        except StoreError as error:
+            return _Outcome(job, error=error)
 
     def _read(self, job: _Job) -> _Outcome:
         try:
@@ -412,15 +425,6 @@ def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], outcom
         future.set_exception(outcome.error)
     else:
         future.set_result(outcome.result)
-
-
-def _run(job: _Job, connection: sqlite3.Connection) -> _Outcome:
-    """One job inside the group's transaction. A StoreError is raised before anything is written, so it is
-    this job's alone; a database error fails the transaction."""
-    try:
-        return _Outcome(job, result=job.work(connection))
-    except StoreError as error:
-        return _Outcome(job, error=error)
 
 
 def _as_ours(error: Exception) -> Exception:
