@@ -115,6 +115,13 @@ class NoBuffer(StoreError):
     action = "Start the station once, or check the path."
 
 
+class LogHeld(StoreError):
+    """Another process reads the buffer and does not end, so its log cannot be shortened."""
+
+    code = "BUF-015"
+    action = "End the process that reads the buffer; its number is in the log."
+
+
 _FULL = {"SQLITE_FULL"}
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}

@@ -61,6 +61,21 @@ def note_run(path: Path, number: int) -> None:
         _LOG.warning("the number of this run could not be noted: %s", error)
 
 
+def other_readers(path: Path) -> list[int]:
+    """Processes that have locks on the buffer's shared memory, as the kernel lists them; not this one."""
+    try:
+        inode = path.with_name(path.name + "-shm").stat().st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+    found = set()
+    for line in lines:  # "1: POSIX ADVISORY READ 4711 fe:00:1234 123 123"
+        fields = line.split()
+        if len(fields) >= 6 and fields[5].rpartition(":")[2] == str(inode) and fields[4].isdecimal():
+            found.add(int(fields[4]))
+    return sorted(found - {os.getpid()})
+
+
 def _run_file(path: Path) -> Path:
     return path.with_name(path.name + ".run")
 

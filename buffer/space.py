@@ -20,6 +20,7 @@ from buffer.schema import PAGE_BYTES, WAL_LIMIT
 
 _LOG = logging.getLogger(__name__)
 _PIECE = 3 * 1024 * 1024
+_WATCH_BYTES = 256 * 1024
 _CLOSE = 64 * 1024 * 1024
 _GROW = (
     "BEGIN IMMEDIATE",
@@ -42,6 +43,7 @@ class Space:
         self._ballast = path.with_name(path.name + ".ballast")
         self._log = path.with_name(path.name + "-wal")
         self._limited = False
+        self._unwatched = _WATCH_BYTES
         self.besieged = False
         """Whether the disk is so full that the buffer lives on its own pages only."""
 
@@ -129,8 +131,12 @@ class Space:
 
     # -- siege -------------------------------------------------------------------------------------------
 
-    def watch(self, connection: sqlite3.Connection) -> None:
-        """Limit the database to what the disk has left; cheap enough for every transaction."""
+    def watch(self, connection: sqlite3.Connection, written: int) -> None:
+        """Limit the database to what the disk has left; looks again after so many bytes were `written`."""
+        self._unwatched += written
+        if self._unwatched < _WATCH_BYTES and not self._limited:
+            return
+        self._unwatched = 0
         free = self.free()
         if free > _CLOSE:
             if self._limited:

@@ -25,7 +25,7 @@ from buffer import boots, settle
 from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
 from buffer.enqueue import evict_some, put
-from buffer.errors import MessageDamaged, MessageTooLarge, StoreError
+from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
 from buffer.gaps import Gap, read_gaps, report_gaps
 from buffer.health import BackgroundCheck
 from buffer.leasing import Leased, Wanted, lease, media_in_use
@@ -129,9 +129,11 @@ class Store:
         """Store the draft; returns after COMMIT. A draft whose key and revision are known is a duplicate.
 
         When the caller is cancelled the message may or may not be stored, as with a lost answer.
-        Raises MessageTooLarge, BufferFull, DiskFull, StorageFailed, BufferClosed.
+        Raises MessageTooLarge, BufferFull, DiskFull, LogHeld, StorageFailed, BufferClosed.
         """
         size = self._refuse_too_large(draft)
+        if self._writer.log_held and draft.priority > Priority.HIGH:
+            raise LogHeld("The log of the buffer cannot be shortened, so only urgent messages are taken.")
         self._soon.flush()  # what waits shares this commit
         now = self._now()
         size += _ROW_LOG_BYTES if draft.idempotency_key is None else PAGE_BYTES

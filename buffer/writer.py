@@ -30,6 +30,7 @@ from buffer.errors import (
     is_damaged,
     is_full,
 )
+from buffer.lock import other_readers
 from buffer.message import Priority
 from buffer.schema import PAGE_BYTES, WAL_LIMIT
 from buffer.space import Space
@@ -40,6 +41,8 @@ _GROUP_BYTES = 1024 * 1024
 _IDLE_SECONDS = 0.5
 _SIEGE_SECONDS = 30.0
 _TRIES = 4
+LOG_HELD_BYTES = 8 * WAL_LIMIT
+"""A log longer than this, because a reader does not let go, takes in only what is critical or high."""
 _IDLE_CHECKPOINT_BYTES = 1024 * 1024
 _BUSY_CHECKPOINT_BYTES = WAL_LIMIT // 2
 
@@ -112,6 +115,9 @@ class Writer:
         `relieve` frees rows for something of this priority when the disk is full; `space` is what the buffer
         keeps of the disk. `notify` is called on the event loop when messages became ready.
         """
+        self._path = path
+        self.log_held = False
+        """Whether a reader has kept the log from being copied back until it was too long."""
         self._wal = path.with_name(path.name + "-wal")
         self._connect = connect
         self._participant = participant
@@ -297,7 +303,7 @@ class Writer:
         """In an idle moment: lay in ballast, own a little more of the disk; seconds until the next look."""
         if self._connection is None:
             return None
-        self._space.watch(self._connection)
+        self._space.watch(self._connection, WAL_LIMIT)
         if not self._space.lay_in_ballast():
             return _SIEGE_SECONDS
         return _IDLE_SECONDS if self._space.grow(self._connection) else None
@@ -305,7 +311,7 @@ class Writer:
     def _transaction(self, jobs: Sequence[_Job]) -> _Committed:
         """Run the jobs and commit. Raises sqlite3.Error when that fails; then nothing of it happened."""
         connection = self._ready_connection()
-        self._space.watch(connection)
+        self._space.watch(connection, 2 * PAGE_BYTES + sum(job.size for job in jobs))
         if self._space.besieged and self._upkeep_in is None:
             self._upkeep_in = _SIEGE_SECONDS
         self._participant.begin()
@@ -392,9 +398,23 @@ class Writer:
             self._replace_if_damaged(error)
             return
         if busy or done < frames:
-            _LOG.info(
-                "a reader keeps %d of %d pages of the log from being copied back", frames - done, frames
-            )
+            self._held_back(frames, done)
+        else:
+            self.log_held = False
+
+    def _held_back(self, frames: int, done: int) -> None:
+        """A reader that does not end keeps the log growing: say who it is, and above the limit take in only
+        what is urgent."""
+        level = logging.INFO
+        if frames * PAGE_BYTES > LOG_HELD_BYTES and not self.log_held:
+            self.log_held = True
+            level = logging.ERROR
+        readers = ", ".join(map(str, other_readers(self._path))) or "unknown"
+        _LOG.log(
+            level,
+            "a reader keeps %d of %d pages of the log from being copied back (process %s)",
+            frames - done, frames, readers,
+        )  # fmt: skip
 
     def _log_grew(self) -> bool:
         """Whether the log file passed its limit since the last look; a net below the estimate."""
