@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from buffer.capacity import Limits
 from buffer.errors import BufferFull
@@ -103,6 +103,16 @@ class StoreModel(RuleBasedStateMachine):
         self.kept[receipt.id] = Kept(receipt.id, draft, None if lasting else self.now + (expires or 0))
         if key:
             self.known[key, revision] = receipt.id
+
+    @rule(priority=st.sampled_from(Priority), count=st.integers(3, 12))
+    def put_many(self, priority: Priority, count: int) -> None:
+        for number in range(count):
+            self.put(priority, 100 + number, None, 1, 200.0 if number % 3 == 0 else None)
+
+    @initialize()
+    def begin_with_something(self) -> None:
+        for priority in Priority:
+            self.put_many(priority, 3)
 
     def _forget_evicted(self, for_whom: Priority) -> None:
         """The store may have given messages up; only such as may give way to this one, oldest first."""
@@ -252,5 +262,5 @@ class StoreModel(RuleBasedStateMachine):
 
 TestStoreModel = StoreModel.TestCase
 TestStoreModel.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
