@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from buffer.capacity import shortage
 from buffer.clock import Stamp
 from buffer.enqueue import put
 from buffer.message import Draft, Priority, Receipt
@@ -38,12 +39,17 @@ def read_gaps(connection: sqlite3.Connection, limit: int) -> list[Gap]:
 def report_gaps(
     connection: sqlite3.Connection, state: State, make: Callable[[Sequence[Gap]], Draft], now: Stamp
 ) -> Receipt | None:
-    """Store the message made of the oldest gaps and forget them, together or not at all."""
+    """Store the message made of the oldest gaps and forget them, together or not at all.
+
+    None when there is nothing to report, or no room for a report.
+    """
     found = _numbered(connection, _PER_REPORT)
     if not found:
         return None
-    receipt = put(connection, state, make([gap for _, gap in found]), now)
-    # By number: making room for the report may have written another gap.
+    draft = make([gap for _, gap in found])
+    if shortage(state.tally.usage, draft.priority, len(draft.payload), state.limits):
+        return None  # to make room for a report of what was given up would give up more
+    receipt = put(connection, state, draft, now)
     connection.execute("DELETE FROM gaps WHERE n <= ?", (found[-1][0],))
     return receipt
 

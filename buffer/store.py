@@ -339,7 +339,8 @@ class Store:
         return await self._read(lambda c: read_gaps(c, limit))
 
     async def report_gaps(self, make: Callable[[Sequence[Gap]], Draft]) -> Receipt | None:
-        """Turn what was given up into a message, in one transaction; None when there is nothing to report.
+        """Turn what was given up into a message, in one transaction; None when there is nothing to
+        report, or nothing may be evicted for a report.
 
         `make` is called on the writer thread and should make it critical. Raises what `put` raises; the
         gaps are kept then.

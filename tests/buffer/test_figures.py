@@ -69,7 +69,7 @@ async def test_after_a_crash_a_large_file_is_counted_beside_the_work(
 
 
 async def test_what_was_given_up_is_reported_once_and_as_a_whole(path: Path, clock: ManualClock) -> None:
-    limits = Limits(max_count=10, reserves=(0, 0, 0, 0), eviction_batch=2)
+    limits = Limits(max_count=12, reserves=(0.1, 0, 0, 0), eviction_batch=2)
 
     def make(gaps: Sequence[Gap]) -> Draft:
         told = ",".join(f"{gap.reason} {gap.count}" for gap in gaps)
@@ -88,6 +88,7 @@ async def test_what_was_given_up_is_reported_once_and_as_a_whole(path: Path, clo
             ("expired", Priority.NORMAL, 1),
         ]
         receipt = await store.report_gaps(make)
+        assert await store.report_gaps(make) is None
         assert receipt is not None
         [message] = await store.lease(1)
         assert (message.id, message.payload) == (receipt.id, b"evicted 2,expired 1")
@@ -115,3 +116,13 @@ async def test_a_clock_that_went_back_makes_nothing_older(path: Path, clock: Man
     async with await Store.open(path, clock=clock) as store:
         await store.clock_is_right()
         assert await store.expire() == 0
+
+
+async def test_a_report_of_gaps_never_makes_gaps(path: Path) -> None:
+    limits = Limits(max_count=4, reserves=(0, 0, 0, 0), eviction_batch=1)
+    async with await Store.open(path, limits=limits) as store:
+        for _ in range(6):
+            await store.put(draft(LOW))
+        assert await store.report_gaps(lambda gaps: draft(Priority.CRITICAL)) is None
+        assert (await store.depth()).evicted == 2
+        assert len(await store.gaps()) == 2
