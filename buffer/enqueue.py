@@ -32,6 +32,7 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
             return Receipt(row_id, uuid_text(uuid), duplicate=True)
     _make_room(connection, state, draft, now)
     if earlier:
+        state.drop_old_leases(state.powered_on_ms(now))
         _supersede(connection, state, [row_id for _, row_id, _ in earlier])
     row_id = state.next_id(draft.priority)
     uuid = new_uuid(now.wall_ms, state.entropy)
@@ -47,6 +48,7 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
 
 def evict_some(connection: sqlite3.Connection, state: State, priority: Priority, now: Stamp) -> bool:
     """Give up a batch for this priority, because the disk is full; whether there was anything to give."""
+    state.drop_old_leases(state.powered_on_ms(now))
     with closing(_giving_way(connection, state, priority)) as rows:
         ids = [row_id for row_id, _ in islice(rows, state.limits.eviction_batch)]
     if ids:
@@ -107,6 +109,7 @@ def _make_room(connection: sqlite3.Connection, state: State, draft: Draft, now: 
     if not missing:
         return
     state.insert_arrivals(connection)
+    state.drop_old_leases(state.powered_on_ms(now))
     chosen: list[int] = []
     freed = 0
     with closing(_giving_way(connection, state, draft.priority)) as candidates:

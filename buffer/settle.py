@@ -120,6 +120,7 @@ def find_expired(
         "SELECT id, expires_ms FROM messages WHERE id > ? ORDER BY id LIMIT ?", (after, _SLICE_ROWS)
     ).fetchall()
     now_ms = state.powered_on_ms(now)
+    state.drop_old_leases(now_ms)
     expired = [
         i for i, due in rows if due is not None and due <= now_ms + state.unseen_ms(i) and not state.leased(i)
     ]
