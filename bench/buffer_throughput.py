@@ -1,21 +1,24 @@
 """How fast the buffer is, as ratios to append+fdatasync on the same disk in the same run.
 
-Run with `python -m bench.buffer_throughput [--messages N] [--folder DIR]`. Absolute rates depend on the disk
-and on what else runs; the ratios are what can be compared, and only when the floor before and after agree.
+Run with `python -m bench.buffer_throughput [--messages N] [--depths N ...] [--folder DIR]`. Absolute rates
+depend on the disk and on what else runs; the ratios are what can be compared, and only when the floor before
+and after agree. persist-queue and litequeue are measured too where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import resource
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from buffer.capacity import Limits
 from buffer.message import Draft, Priority
 from buffer.store import Store
 
@@ -82,9 +85,87 @@ async def drain(store: Store) -> dict[str, float]:
     return spread(times, elapsed) | {"rate": done / elapsed}
 
 
-async def measure(folder: Path, messages: int) -> dict[str, dict[str, float]]:
+async def fill(store: Store, depth: int) -> None:
+    """Bring the store to this depth, in large groups."""
+    while (missing := depth - sum(store.waiting(priority) for priority in Priority)) > 0:
+        drafts = [Draft("bench", PAYLOAD, MIX[turn % 100]) for turn in range(min(missing, 2000))]
+        await asyncio.gather(*map(store.put, drafts))
+
+
+async def dequeue(store: Store, count: int, times: int) -> dict[str, float]:
+    """Lease so many and acknowledge them durably, so many times."""
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await store.ack([message.id for message in await store.lease(count)])
+        spent.append(time.perf_counter() - began)
+    return spread(spent, sum(spent)) | {"rate": count * times / sum(spent)}
+
+
+async def starting(path: Path, limits: Limits) -> tuple[Store, dict[str, float]]:
+    """Open the store; how long that took."""
+    began = time.perf_counter()
+    store = await Store.open(path, limits=limits)
+    took = (time.perf_counter() - began) * 1000
+    return store, {"rate": 1000 / took, "p50_ms": took, "p99_ms": took}
+
+
+async def at_depth(folder: Path, depths: Sequence[int]) -> dict[str, dict[str, float]]:
+    """What depth costs: starting, taking one, taking a hundred."""
+    rows = {}
+    limits = Limits(max_bytes=4 * 1024**3, max_count=4 * max(depths))
+    path = folder / "deep.db"
+    for depth in depths:
+        async with await Store.open(path, limits=limits) as store:
+            await fill(store, depth)
+        store, rows[f"start at {depth}, clean stop"] = await starting(path, limits)
+        async with store:
+            rows[f"lease 1, ack, at {depth}"] = await dequeue(store, 1, 200)
+            rows[f"lease 100, ack, at {depth}"] = await dequeue(store, 100, 20)
+    return rows
+
+
+def peers(folder: Path, messages: int) -> dict[str, dict[str, float]]:
+    """Other queues on SQLite, those that are installed: one durable put at a time, then get and ack."""
+    rows = {}
+    for name, make in (
+        ("persist-queue AckQueue", persist_queue),
+        ("litequeue, synchronous=FULL", lite_queue),
+    ):
+        try:
+            put, take = make(folder)
+        except ImportError:
+            continue
+        for verb, step in (("put", put), ("get, ack", take)):
+            times = []
+            for _ in range(messages):
+                began = time.perf_counter()
+                step()
+                times.append(time.perf_counter() - began)
+            rows[f"{name}: {verb}"] = spread(times, sum(times))
+    return rows
+
+
+def persist_queue(folder: Path) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Raises ImportError when it is not installed."""
+    module = importlib.import_module("persistqueue")
+    queue = module.SQLiteAckQueue(str(folder / "persistqueue"), auto_commit=True)
+    return lambda: queue.put(PAYLOAD), lambda: queue.ack(queue.get())
+
+
+def lite_queue(folder: Path) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Raises ImportError when it is not installed."""
+    module = importlib.import_module("litequeue")
+    queue = module.LiteQueue(str(folder / "litequeue.db"))
+    queue.conn.execute("PRAGMA synchronous = FULL")
+    return lambda: queue.put(PAYLOAD.decode()), lambda: queue.done(queue.pop().message_id)
+
+
+async def measure(folder: Path, messages: int, depths: Sequence[int]) -> dict[str, dict[str, float]]:
     """Every row of the table."""
     rows = {"floor before": floor(folder, 2000, len(PAYLOAD))}
+    groups = floor(folder, 300, 100 * len(PAYLOAD))
+    rows["floor, 100 messages per fdatasync"] = groups | {"rate": groups["rate"] * 100}
     async with await Store.open(folder / "buffer.db") as store:
         steps: dict[str, Callable[[], Awaitable[dict[str, float]]]] = {
             "put, 1 producer": lambda: produce(store, 1, messages // 10, keyed=False),
@@ -92,10 +173,13 @@ async def measure(folder: Path, messages: int) -> dict[str, dict[str, float]]:
             "put, 8 producers": lambda: produce(store, 8, messages // 2, keyed=False),
             "put, 64 producers": lambda: produce(store, 64, messages, keyed=False),
             "put, 64 producers, with key": lambda: produce(store, 64, messages, keyed=True),
+            "put, 256 producers": lambda: produce(store, 256, messages, keyed=False),
             "lease 100, ack": lambda: drain(store),
         }
         for name, step in steps.items():
             rows[name] = await step()
+    rows |= await at_depth(folder, depths)
+    rows |= peers(folder, messages // 20)
     rows["floor after"] = floor(folder, 2000, len(PAYLOAD))
     base = (rows["floor before"]["rate"] + rows["floor after"]["rate"]) / 2
     for row in rows.values():
@@ -103,21 +187,50 @@ async def measure(folder: Path, messages: int) -> dict[str, dict[str, float]]:
     return rows
 
 
+def gates(rows: dict[str, dict[str, float]], depths: Sequence[int]) -> list[tuple[str, float, float, bool]]:
+    """What is aimed at: name, measured, aim, and whether it is met."""
+    sync_p99 = (rows["floor before"]["p99_ms"] + rows["floor after"]["p99_ms"]) / 2
+    grouped = rows["floor, 100 messages per fdatasync"]["rate"]
+    shallow, deep = (rows[f"lease 1, ack, at {depth}"]["p50_ms"] for depth in (depths[0], depths[-1]))
+    at_least = [
+        ("one durable put, of the floor", rows["put, 1 producer"]["ratio"], 0.7),
+        ("64 producers, of the floor", rows["put, 64 producers"]["ratio"], 8.0),
+        ("64 producers, of the floor in groups", rows["put, 64 producers"]["rate"] / grouped, 0.2),
+    ]
+    at_most = [
+        (
+            "one durable put, 99th percentile, of the floor's",
+            rows["put, 1 producer"]["p99_ms"] / sync_p99,
+            2.0,
+        ),
+        (f"taking one at {depths[-1]}, of that at {depths[0]}", deep / shallow, 1.3),
+    ]
+    return [(name, got, aim, got >= aim) for name, got, aim in at_least] + [
+        (name, got, aim, got <= aim) for name, got, aim in at_most
+    ]
+
+
 def main() -> None:
     """Measure and print, as a table or as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, help="where to write; the disk to be measured")
+    parser.add_argument("--depths", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        rows = asyncio.run(measure(Path(folder), arguments.messages))
+        rows = asyncio.run(measure(Path(folder), arguments.messages, arguments.depths))
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'':30}{'per second':>12}{'of floor':>10}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'':36}{'per second':>12}{'of floor':>10}{'p50 ms':>9}{'p99 ms':>9}")
     for name, row in rows.items():
-        print(f"{name:30}{row['rate']:12.0f}{row['ratio']:10.2f}{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}")
+        print(f"{name:36}{row['rate']:12.0f}{row['ratio']:10.2f}{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}")
+    for name, got, aim, met in gates(rows, arguments.depths):
+        print(f"{name:52}{got:8.2f}  aim {aim:4.1f}  {'met' if met else 'MISSED'}")
+    before, after = rows["floor before"]["rate"], rows["floor after"]["rate"]
+    if abs(before - after) > 0.2 * min(before, after):
+        print("The floor moved by more than a fifth: something else used the disk, measure again.")
     print(f"peak resident memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -3,27 +3,38 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 
 from buffer.capacity import Usage
 from buffer.clock import Stamp
 from buffer.message import Priority, id_range
-from buffer.state import Tally
+from buffer.state import LASTING, Tally
 from buffer.timeline import Run, Timeline, next_base
 
 _RUNS_KEPT = 4096
 _RUN_COLUMNS = "boot, kernel_boot, base_ms, opened_ms, last_ms, wall_minus_mono_ms"
 
 
-def begin_run(connection: sqlite3.Connection, kernel_boot: str, now: Stamp) -> Run:
-    """Number this run, durably and before its first message, so that no id is ever given twice."""
+def begin_run(
+    connection: sqlite3.Connection,
+    kernel_boot: str,
+    now: Stamp,
+    *,
+    above: int = 0,
+    before: Run | None = None,
+) -> Run:
+    """Number this run, durably and before its first message, so that no id is ever given twice.
+
+    The number is greater than `above`. `before` is the run to go on from when the file is fresh.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        previous = latest_run(connection)
+        previous = latest_run(connection) or before
         same_boot = previous is not None and previous.kernel_boot == kernel_boot
         run = Run(
-            number=previous.number + 1 if previous else 1,
+            number=max(above, previous.number if previous else 0) + 1,
             kernel_boot=kernel_boot,
             base_ms=next_base(previous, kernel_boot),
             opened_ms=now.boottime_ms,
@@ -36,11 +47,19 @@ def begin_run(connection: sqlite3.Connection, kernel_boot: str, now: Stamp) -> R
             (run.number, kernel_boot, run.base_ms, run.opened_ms, run.last_ms, now.wall_ms, run.offset_ms),
         )
         _forget_old_runs(connection, run.number)
+        connection.execute("UPDATE tally SET clean = 0")
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
         raise
     return run
+
+
+def ended_clean(connection: sqlite3.Connection) -> bool:
+    """Whether the last run closed the file in good order, or there was none."""
+    if connection.execute("SELECT count(*) FROM boots").fetchone()[0] == 0:
+        return True
+    return bool(connection.execute("SELECT clean FROM tally").fetchone()[0])
 
 
 def latest_run(connection: sqlite3.Connection) -> Run | None:
@@ -80,12 +99,24 @@ def count_usage(connection: sqlite3.Connection) -> Usage:
 
 
 def count_tally(connection: sqlite3.Connection) -> Tally:
-    """All figures as the file has them."""
+    """All figures, counted from the file: about a second for a million messages."""
     dead = connection.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM dead").fetchone()
-    lasting = connection.execute(
-        "SELECT delivered, last_delivered_ms, evicted, expired, dead_dropped FROM tally"
-    ).fetchone()
-    return Tally(count_usage(connection), *dead, *lasting)
+    return Tally(count_usage(connection), *dead, **read_lasting(connection))
+
+
+def saved_tally(connection: sqlite3.Connection) -> Tally | None:
+    """All figures as they were written down last; right after a clean stop, about right after a crash."""
+    text = connection.execute("SELECT figures FROM tally").fetchone()[0]
+    if text is None:
+        return None
+    counts, sizes, dead_count, dead_bytes = json.loads(text)
+    return Tally(Usage(counts, sizes), dead_count, dead_bytes, **read_lasting(connection))
+
+
+def read_lasting(connection: sqlite3.Connection) -> dict[str, int]:
+    """The figures that are counted on and on, by name; `last_delivered_ms` may be None."""
+    row = connection.execute(f"SELECT {', '.join(LASTING)} FROM tally").fetchone()
+    return dict(zip(LASTING, row, strict=True))
 
 
 def _forget_old_runs(connection: sqlite3.Connection, newest: int) -> None:

@@ -22,7 +22,11 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The owner's limits; sizes in bytes, shares as parts of one."""
+    """The owner's limits; sizes in bytes, shares as parts of one.
+
+    `ballast_bytes` are given up when the disk is full, `own_bytes` belong to the buffer from the first idle
+    moment on, whatever else fills the disk.
+    """
 
     max_bytes: int = 256 * _MIB
     max_count: int = 200_000
@@ -34,6 +38,13 @@ class Limits:
     dead_share: float = 0.05
     seen_count: int = 20_000
     page_limit: int | None = None
+    ballast_bytes: int = 16 * _MIB
+    own_bytes: int = 32 * _MIB
+
+    @property
+    def unreserved(self) -> float:
+        """The part that is open to all."""
+        return 1.0 - sum(self.reserves)
 
     @property
     def dead_bytes(self) -> int:
@@ -90,6 +101,15 @@ class Shortage:
 def footprint(count: int, size: int) -> int:
     """About how many bytes of the file `count` messages with `size` payload bytes take."""
     return size + size // 10 + count * ROW_BYTES
+
+
+def fits_easily(usage: Usage, size: int, limits: Limits) -> bool:
+    """Whether one more message fits even with every reserve kept free; quick, and false in doubt."""
+    count = sum(usage.counts) + 1
+    return (
+        count <= limits.max_count * limits.unreserved
+        and footprint(count, sum(usage.sizes) + size) <= limits.max_bytes * limits.unreserved
+    )
 
 
 def shortage(usage: Usage, priority: Priority, size: int, limits: Limits) -> Shortage:

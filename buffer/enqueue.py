@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - only constants of this room are joined into SQL, values are always bound
 """Putting a draft into the queue: known already, room made, row written; runs on the writer thread."""
 
 from __future__ import annotations
@@ -10,32 +9,35 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 
-from buffer.capacity import shortage, victims
+from buffer.capacity import fits_easily, shortage, victims
 from buffer.clock import Stamp
 from buffer.errors import BufferFull
 from buffer.message import Draft, Priority, Receipt, id_range
-from buffer.record import COLUMNS, from_draft, new_uuid, uuid_text
-from buffer.removal import remove_undelivered
+from buffer.record import from_draft, new_uuid, uuid_text
+from buffer.removal import remove, remove_undelivered
 from buffer.state import State
 
 _LOG = logging.getLogger(__name__)
-_INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
-_TRIM_EVERY = 256
+_TRIM_EVERY = 2048
 
 
 def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> Receipt:
-    """Write the draft unless it is known; durable once the surrounding transaction is.
+    """Write the draft unless it is known, in the place of older revisions; durable with the transaction.
 
     Raises BufferFull when nothing less urgent may give way; nothing is evicted then.
     """
-    known = _known(connection, draft)
-    if known:
-        return known
+    earlier = _earlier(connection, draft)
+    for revision, row_id, uuid in earlier:
+        if revision >= draft.revision:
+            return Receipt(row_id, uuid_text(uuid), duplicate=True)
     _make_room(connection, state, draft, now)
+    if earlier:
+        state.drop_old_leases(state.powered_on_ms(now))
+        _supersede(connection, state, [row_id for _, row_id, _ in earlier])
     row_id = state.next_id(draft.priority)
     uuid = new_uuid(now.wall_ms, state.entropy)
     record = from_draft(draft, row_id, uuid, now, state.powered_on_ms(now))
-    connection.execute(_INSERT, record)
+    state.arrivals.append(record)
     _write_media(connection, draft, row_id)
     _remember(connection, state, draft, row_id, uuid)
     state.tally.usage.add(draft.priority, len(draft.payload))
@@ -44,37 +46,47 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
     return Receipt(row_id, uuid_text(uuid), duplicate=False)
 
 
-def evict_some(connection: sqlite3.Connection, state: State, now: Stamp) -> bool:
-    """Give up a batch of the least urgent messages, because the disk is full; whether there were any."""
-    with closing(_giving_way(connection, state, Priority.CRITICAL)) as rows:
+def evict_some(connection: sqlite3.Connection, state: State, priority: Priority, now: Stamp) -> bool:
+    """Give up a batch for this priority, because the disk is full; whether there was anything to give."""
+    state.drop_old_leases(state.powered_on_ms(now))
+    with closing(_giving_way(connection, state, priority)) as rows:
         ids = [row_id for row_id, _ in islice(rows, state.limits.eviction_batch)]
     if ids:
         _evict(connection, state, ids, now)
     return bool(ids)
 
 
-def _known(connection: sqlite3.Connection, draft: Draft) -> Receipt | None:
+def _earlier(connection: sqlite3.Connection, draft: Draft) -> list[tuple[int, int, bytes]]:
+    """Revision, id and uuid of what came in under this key before: the same revision, then the newest."""
     if draft.idempotency_key is None:
-        return None
-    row = connection.execute(
-        "SELECT id, uuid FROM seen WHERE key = ? AND revision = ?", (draft.idempotency_key, draft.revision)
-    ).fetchone()
-    return Receipt(row[0], uuid_text(row[1]), duplicate=True) if row else None
+        return []
+    return connection.execute(
+        "SELECT revision, id, uuid FROM seen WHERE key = ? ORDER BY revision <> ?, revision DESC",
+        (draft.idempotency_key, draft.revision),
+    ).fetchall()
+
+
+def _supersede(connection: sqlite3.Connection, state: State, ids: list[int]) -> None:
+    """Older revisions that nobody is sending just now need not be sent any more."""
+    state.insert_arrivals(connection)
+    gone = remove(connection, state, [row_id for row_id in ids if not state.leased(row_id)])
+    state.tally.superseded += len(gone)
 
 
 def _remember(connection: sqlite3.Connection, state: State, draft: Draft, row_id: int, uuid: bytes) -> None:
     if draft.idempotency_key is None:
         return
-    number = connection.execute(
-        "INSERT INTO seen (key, revision, id, uuid) VALUES (?, ?, ?, ?)",
-        (draft.idempotency_key, draft.revision, row_id, uuid),
-    ).lastrowid
-    if number and number % _TRIM_EVERY == 0:
-        # Twice as many as came in since the last time, and never one whose message still waits.
+    number = state.next_seen(connection)
+    connection.execute(
+        "INSERT INTO seen (key, revision, n, id, uuid) VALUES (?, ?, ?, ?, ?)",
+        (draft.idempotency_key, draft.revision, number, row_id, uuid),
+    )
+    if number % _TRIM_EVERY == 0:
+        # Never one whose message still waits.
         connection.execute(
-            "DELETE FROM seen WHERE n IN (SELECT n FROM seen WHERE n <= ? ORDER BY n LIMIT ?)"
+            "DELETE FROM seen WHERE n <= ?"
             " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = seen.id)",
-            (number - state.limits.seen_count, 2 * _TRIM_EVERY),
+            (number - state.limits.seen_count,),
         )
 
 
@@ -91,9 +103,13 @@ def _write_media(connection: sqlite3.Connection, draft: Draft, row_id: int) -> N
 
 
 def _make_room(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) -> None:
+    if fits_easily(state.tally.usage, len(draft.payload), state.limits):
+        return
     missing = shortage(state.tally.usage, draft.priority, len(draft.payload), state.limits)
     if not missing:
         return
+    state.insert_arrivals(connection)
+    state.drop_old_leases(state.powered_on_ms(now))
     chosen: list[int] = []
     freed = 0
     with closing(_giving_way(connection, state, draft.priority)) as candidates:

@@ -115,12 +115,32 @@ class NoBuffer(StoreError):
     action = "Start the station once, or check the path."
 
 
+class LogHeld(StoreError):
+    """Another process reads the buffer and does not end, so its log cannot be shortened."""
+
+    code = "BUF-015"
+    action = "End the process that reads the buffer; its number is in the log."
+
+
 _FULL = {"SQLITE_FULL"}
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def is_full(error: sqlite3.Error) -> bool:
+def is_damaged(error: BaseException) -> bool:
+    """Whether the error says that the file itself is not sound."""
+    return isinstance(error, BufferDamaged) or getattr(error, "sqlite_errorname", "").startswith(_DAMAGED)
+
+
+def has_failed_to_grow(error: BaseException) -> bool:
+    """Whether SQLite could not make one of its side files larger, which a full disk causes too."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(
+        ("SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_CANTOPEN")
+    )
+
+
+def is_full(error: BaseException) -> bool:
     """Whether SQLite ran out of pages or of disk, as far as SQLite can tell."""
     return getattr(error, "sqlite_errorname", "") in _FULL
 

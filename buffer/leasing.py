@@ -12,10 +12,12 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from buffer.capacity import ROW_BYTES
 from buffer.clock import Stamp
 from buffer.errors import MessageDamaged
 from buffer.message import MediaRef, Message, Priority, id_range
 from buffer.record import COLUMNS, Record, from_row, to_message
+from buffer.sharing import Heads, shared
 from buffer.state import LONGEST_DELAY_MS, State
 
 _MAX_ASIDE = 256
@@ -41,51 +43,76 @@ class Leased:
     damaged: list[int] = field(default_factory=list)
     size: int = 0
 
+    def add(self, message: Message) -> None:
+        """Hand out this one."""
+        self.messages.append(message)
+        self.size += len(message.payload)
+
 
 def lease(connection: sqlite3.Connection, state: State, wanted: Wanted, now: Stamp) -> Leased:
-    """Lease messages, most urgent first and in order of arrival inside a priority."""
+    """Lease messages: what is critical, then the others by their shares; in order of arrival inside a class.
+
+    The batch comes most urgent first. A message that programs died of goes alone.
+    """
     now_ms = state.powered_on_ms(now)
     state.drop_old_leases(now_ms)
     found = Leased()
-    for priority in sorted(wanted.priorities):
-        if not _fill(connection, state, wanted, priority, now_ms, found):
-            break
+    queues = {
+        priority: Heads(_open(connection, state, wanted, priority, now_ms, found))
+        for priority in sorted(wanted.priorities)
+    }
+    try:
+        _fill(state, wanted, queues, found)
+    finally:
+        for queue in queues.values():
+            queue.close()
+    found.messages.sort(key=lambda message: message.id)
     state.take([message.id for message in found.messages], now_ms + wanted.lease_ms)
     return found
 
 
-def _fill(
+def _fill(state: State, wanted: Wanted, queues: dict[Priority, Heads[Message]], found: Leased) -> None:
+    def fits(message: Message) -> bool:
+        if len(found.messages) >= wanted.limit or len(found.expired) + len(found.damaged) >= _MAX_ASIDE:
+            return False
+        if not found.messages:
+            return True
+        if state.poison.alone(message.id) or state.poison.alone(found.messages[0].id):
+            return False
+        return found.size + len(message.payload) <= wanted.max_bytes
+
+    critical = queues.pop(Priority.CRITICAL, None)
+    while critical and (head := critical.peek()) is not None:
+        if not fits(head):
+            return
+        critical.take()
+        found.add(head)
+    for message in shared(queues, state.turns, lambda message: len(message.payload) + ROW_BYTES, fits):
+        found.add(message)
+
+
+def _open(
     connection: sqlite3.Connection,
     state: State,
     wanted: Wanted,
     priority: Priority,
     now_ms: int,
     found: Leased,
-) -> bool:
-    """Add what this priority has; false when nothing more may be added."""
+) -> Generator[Message, None, None]:
+    """What this priority has for the caller; expired and damaged ones are put on their lists on the way."""
     with closing(_due(connection, priority, now_ms)) as records:
         for record in records:
             if state.leased(record.id) or (wanted.kinds is not None and record.kind not in wanted.kinds):
                 continue
-            if len(found.messages) >= wanted.limit or len(found.expired) + len(found.damaged) >= _MAX_ASIDE:
-                return False
-            if found.messages and found.size + len(record.payload) > wanted.max_bytes:
-                return False
-            _add(connection, state, record, now_ms, found)
-    return True
-
-
-def _add(connection: sqlite3.Connection, state: State, record: Record, now_ms: int, found: Leased) -> None:
-    if record.expires_ms is not None and record.expires_ms <= now_ms:
-        found.expired.append(record.id)
-        return
-    try:
-        message = to_message(record, _media_of(connection, record), state.timeline)
-    except MessageDamaged:
-        found.damaged.append(record.id)
-        return
-    found.messages.append(message)
-    found.size += len(record.payload)
+            if len(found.expired) + len(found.damaged) >= _MAX_ASIDE:
+                return
+            if record.expires_ms is not None and record.expires_ms <= now_ms + state.unseen_ms(record.id):
+                found.expired.append(record.id)
+                continue
+            try:
+                yield to_message(record, _media_of(connection, record), state.timeline)
+            except MessageDamaged:
+                found.damaged.append(record.id)
 
 
 def _due(connection: sqlite3.Connection, priority: Priority, now_ms: int) -> Generator[Record, None, None]:

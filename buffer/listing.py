@@ -36,6 +36,11 @@ class Depth:
     evicted: int
     expired: int
     dead_dropped: int
+    superseded: int = 0
+    dropped: int = 0
+    quarantined: int = 0
+    salvaged: int = 0
+    lost: int = 0
 
     @property
     def count(self) -> int:
@@ -82,7 +87,8 @@ def read_depth(connection: sqlite3.Connection, tally: Tally, timeline: Timeline,
     last = tally.last_delivered_ms
     return Depth(
         levels, tally.dead_count, tally.dead_bytes, tally.delivered, None if last is None else from_ms(last),
-        tally.evicted, tally.expired, tally.dead_dropped,
+        tally.evicted, tally.expired, tally.dead_dropped, tally.superseded, tally.dropped,
+        tally.quarantined, tally.salvaged, tally.lost,
     )  # fmt: skip
 
 

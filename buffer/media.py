@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import BinaryIO, Protocol
 from buffer import mediafiles
 from buffer.errors import MediaMissing, MediaTooLarge
 from buffer.message import MediaRef
+from buffer.retention import MediaRules, Plan, StoredFile, plan
 
 _LOG = logging.getLogger(__name__)
 _WRITE_BYTES = 256 * 1024
@@ -49,8 +51,19 @@ class MediaStore:
     before the message was stored leaves the original where it was.
     """
 
-    def __init__(self, root: Path, references: References, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        """Keep files in `root`, each at most `max_bytes` long."""
+    def __init__(
+        self,
+        root: Path,
+        references: References,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        keep_uploaded: bool = False,
+    ) -> None:
+        """Keep files in `root`, each at most `max_bytes` long.
+
+        With `keep_uploaded` a file that no message needs any more stays until `tidy` lets it go.
+        """
+        self._keep_uploaded = keep_uploaded
         self._root = root
         self._references = references
         self._max_bytes = max_bytes
@@ -111,7 +124,7 @@ class MediaStore:
 
     async def collect(self, hashes: Collection[str]) -> int:
         """Remove those of these files that nobody holds and no message names; how many went."""
-        if not hashes:
+        if not hashes or self._keep_uploaded:
             return 0
         async with self._lock:
             used = await self._references.media_in_use(hashes)
@@ -123,12 +136,32 @@ class MediaStore:
         async with self._lock:
             used = await self._references.all_media()
             present = await asyncio.to_thread(mediafiles.present, self._root)
-            orphans = present.keys() - used - self._holds.keys()
+            orphans = set() if self._keep_uploaded else present.keys() - used - self._holds.keys()
             await asyncio.to_thread(mediafiles.remove, [present[sha256] for sha256 in orphans])
         missing = frozenset(used - present.keys())
         if missing:
             _LOG.error("%d media files that messages name are not on the disk", len(missing))
         return Sweep(len(orphans), missing)
+
+    async def tidy(self, rules: MediaRules, *, clock_trusted: bool) -> Plan:
+        """Delete what the rules say; what went. Raises StorageFailed."""
+        async with self._lock:
+            used = await self._references.all_media()
+            listed = await asyncio.to_thread(mediafiles.listed, self._root)
+            now = time.time()
+            files = [
+                StoredFile(name, size, now - modified, uploaded=name not in used, held=name in self._holds)
+                for name, size, modified in listed
+            ]
+            chosen = plan(files, rules, clock_trusted=clock_trusted)
+            going = [self._path(file.sha256) for file in chosen.remove + chosen.lose]
+            await asyncio.to_thread(mediafiles.remove, going)
+        if chosen.lose:
+            _LOG.error(
+                "the storage for media is full: %d files that were not uploaded yet were given up",
+                len(chosen.lose),
+            )
+        return chosen
 
     async def open(self, sha256: str) -> BinaryIO:
         """The file, open for reading; the caller closes it. Raises MediaMissing."""

@@ -113,6 +113,18 @@ def present(root: Path) -> dict[str, Path]:
         return {path.name: path for path in root.glob("??/*") if is_hash(path.name)}
 
 
+def listed(root: Path) -> list[tuple[str, int, float]]:
+    """Name, length in bytes and time of writing (seconds since 1970) of every file."""
+    found = []
+    with _translated():
+        for path in root.glob("??/*"):
+            if is_hash(path.name):
+                with suppress(FileNotFoundError):
+                    stat = path.stat()
+                    found.append((path.name, stat.st_size, stat.st_mtime))
+    return found
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open for reading."""
     with _translated():

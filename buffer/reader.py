@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from buffer.errors import BufferTooNew, NoBuffer, from_sqlite
 from buffer.listing import Depth, Row, read_depth, read_rows
 from buffer.message import Priority
 from buffer.schema import MIGRATIONS, connect_reader
+
+MOMENT_SECONDS = 30.0
 
 
 def open_reader(path: Path, *, clock: Clock | None = None) -> Reader:
@@ -79,11 +82,15 @@ class Reader:
 
     @contextmanager
     def _moment(self) -> Iterator[None]:
+        deadline = time.monotonic() + MOMENT_SECONDS
+        # A view that stays open keeps the owner's log growing, so nobody may look for ever.
+        self.connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         with _translated():
             self.connection.execute("BEGIN")
             try:
                 yield
             finally:
+                self.connection.set_progress_handler(None, 0)
                 self.connection.rollback()
 
 

@@ -47,7 +47,7 @@ def remove_undelivered(
     )
     removed = remove(connection, state, ids)
     for priority in sorted({priority_of(row.id) for row in removed}):
-        _note_gap(connection, reason, [row for row in removed if priority_of(row.id) is priority], now)
+        note_gap(connection, reason, [row for row in removed if priority_of(row.id) is priority], now)
     return removed
 
 
@@ -60,13 +60,16 @@ def release_media(connection: sqlite3.Connection, state: State, ids: str) -> Non
         state.then(lambda: state.freed_media.update(row[0] for row in rows))
 
 
-def _note_gap(connection: sqlite3.Connection, reason: str, gone: Sequence[Removed], now: Stamp) -> None:
-    ids = [row.id for row in gone]
+def note_gap(
+    connection: sqlite3.Connection, reason: str, gone: Sequence[tuple[int, int]], now: Stamp
+) -> None:
+    """Write down that these (id, payload size) of one priority are gone and were never sent."""
+    ids = [row_id for row_id, _ in gone]
     last = connection.execute(
         "INSERT INTO gaps (reason, priority, first_id, last_id, count, bytes, wall_ms)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            reason, priority_of(ids[0]), min(ids), max(ids), len(ids), sum(row.size for row in gone),
+            reason, priority_of(ids[0]), min(ids), max(ids), len(ids), sum(size for _, size in gone),
             now.wall_ms,
         ),
     ).lastrowid  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from buffer.errors import BufferTooNew, NoBuffer, StorageFailed
+from buffer.errors import BufferDamaged, BufferTooNew, NoBuffer, StorageFailed
 
 PAGE_BYTES = 4096
 WAL_LIMIT = 8 * 1024 * 1024
@@ -55,8 +55,29 @@ _V1 = (
     "INSERT INTO tally (only_row) VALUES (1)",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_V1,)
+_V2 = (
+    # One tree instead of table and index: a put with a key writes one page less.
+    """CREATE TABLE known (
+        key TEXT NOT NULL, revision INTEGER NOT NULL, n INTEGER NOT NULL, id INTEGER NOT NULL,
+        uuid BLOB NOT NULL, PRIMARY KEY (key, revision)) STRICT, WITHOUT ROWID""",
+    "INSERT INTO known (key, revision, n, id, uuid) SELECT key, revision, n, id, uuid FROM seen",
+    "DROP TABLE seen",
+    "ALTER TABLE known RENAME TO seen",
+    "ALTER TABLE tally ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN salvaged INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN clean INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tally ADD COLUMN figures TEXT",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_V1, _V2)
 """Step n brings a file from version n to n + 1; steps are only ever added."""
+
+TABLES = frozenset({"meta", "boots", "messages", "message_media", "seen", "dead", "gaps", "tally"})
+"""Every table of the newest version. A step may not move `messages`, `message_media`, `dead`, `boots`, `meta`
+or `tally`: recovery without the first page of a file finds them where a fresh file has them."""
 
 
 def connect_writer(path: Path, max_pages: int) -> sqlite3.Connection:
@@ -94,11 +115,12 @@ def _pragmas(max_pages: int) -> tuple[tuple[str, str | int, str | int | None], .
         ("temp_store", "MEMORY", 2),
         ("mmap_size", 0, 0),  # a stray write must not reach the file through a mapping
         ("cell_size_check", "ON", 1),
+        ("secure_delete", "OFF", 0),  # Debian's default overwrites every page that becomes free: wear
         ("max_page_count", max_pages, None),  # never below the size the file already has
     )
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
     """A connection that cannot write, for another process or another thread.
 
     Raises NoBuffer when there is no file, sqlite3.Error otherwise.
@@ -109,7 +131,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     # as a constant, which also works where this user may not create the shared-memory file.
     closed = not path.with_name(path.name + "-wal").exists()
     mode = "mode=ro&immutable=1" if closed else "mode=ro"
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
     for pragma in ("query_only = ON", "busy_timeout = 2000", "wal_autocheckpoint = 0", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
@@ -118,7 +145,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Bring the file to the newest version, each step in a transaction of its own.
 
-    Raises BufferTooNew for a file of a later version.
+    Raises BufferTooNew for a file of a later version, BufferDamaged when tables are missing.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(steps):
@@ -133,3 +160,10 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = MIG
         except BaseException:
             connection.rollback()
             raise
+    _refuse_without_tables(connection)
+
+
+def _refuse_without_tables(connection: sqlite3.Connection) -> None:
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not found >= TABLES:
+        raise BufferDamaged(f"The buffer file lacks {', '.join(sorted(TABLES - found))}.")

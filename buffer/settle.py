@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
+from buffer.capacity import shortage
 from buffer.clock import Stamp
 from buffer.message import priority_of
 from buffer.record import COLUMNS
@@ -41,6 +42,43 @@ def retry_later(
     state.then(lambda: state.give_back(ids))
     state.then(lambda: state.wake_at(due))
     state.note_uptime(connection, now)
+
+
+def bury_worn_out(
+    connection: sqlite3.Connection, state: State, ids: Sequence[int], tries: int, reason: str, now: Stamp
+) -> list[int]:
+    """Set those of these aside that failed so often already; the ids that may be tried again."""
+    rows = connection.execute(
+        "SELECT id FROM messages WHERE retry_count >= ? AND id IN (SELECT value FROM json_each(?))",
+        (tries - 1, json.dumps(ids)),
+    ).fetchall()
+    worn_out = [row[0] for row in rows]
+    if worn_out:
+        bury(connection, state, worn_out, f"{reason} (tried {tries} times)", now)
+    return [message_id for message_id in ids if message_id not in set(worn_out)]
+
+
+def revive(connection: sqlite3.Connection, state: State, ids: Sequence[int] | None) -> int:
+    """Put dead messages back in their old place with no tries counted; how many fit."""
+    chosen = "" if ids is None else " WHERE id IN (SELECT value FROM json_each(?))"
+    rows = connection.execute(
+        f"SELECT id, length(payload) FROM dead{chosen} ORDER BY id", () if ids is None else (json.dumps(ids),)
+    ).fetchall()
+    revived = 0
+    for row_id, size in rows:
+        if shortage(state.tally.usage, priority_of(row_id), size, state.limits):
+            continue
+        connection.execute(
+            f"INSERT INTO messages ({COLUMNS}) SELECT {COLUMNS} FROM dead WHERE id = ?", (row_id,)
+        )
+        connection.execute("UPDATE messages SET retry_count = 0 WHERE id = ?", (row_id,))
+        connection.execute("DELETE FROM dead WHERE id = ?", (row_id,))
+        state.tally.usage.add(priority_of(row_id), size)
+        state.tally.dead_count -= 1
+        state.tally.dead_bytes -= size
+        state.arrived(priority_of(row_id))
+        revived += 1
+    return revived
 
 
 def bury(connection: sqlite3.Connection, state: State, ids: Sequence[int], reason: str, now: Stamp) -> int:
@@ -82,7 +120,10 @@ def find_expired(
         "SELECT id, expires_ms FROM messages WHERE id > ? ORDER BY id LIMIT ?", (after, _SLICE_ROWS)
     ).fetchall()
     now_ms = state.powered_on_ms(now)
-    expired = [i for i, due in rows if due is not None and due <= now_ms and not state.leased(i)]
+    state.drop_old_leases(now_ms)
+    expired = [
+        i for i, due in rows if due is not None and due <= now_ms + state.unseen_ms(i) and not state.leased(i)
+    ]
     return expired, rows[-1][0] if len(rows) == _SLICE_ROWS else None
 
 

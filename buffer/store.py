@@ -3,8 +3,9 @@
 Promises:
 1. `put` returns only when the message is on the disk (WAL, synchronous=FULL): a power cut cannot undo it.
 2. A message is handed out until it is acknowledged, expired, evicted or dead; each of these is counted.
-3. Most urgent first, and in order of arrival inside a priority.
-4. No wall clock takes part in any decision.
+3. Critical first, the others by their shares of the bytes; in order of arrival inside a priority.
+4. No wall clock takes part in any decision, unless it was synchronised.
+5. A damaged file, a full disk or a crash never stops the recording.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +25,17 @@ from buffer import boots, settle
 from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
 from buffer.enqueue import evict_some, put
-from buffer.errors import MessageDamaged, MessageTooLarge, StoreError
+from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
+from buffer.gaps import Gap, read_gaps, report_gaps
+from buffer.health import BackgroundCheck
 from buffer.leasing import Leased, Wanted, lease, media_in_use
+from buffer.linger import Linger
 from buffer.listing import Depth, Row, read_depth, read_rows
 from buffer.message import Draft, Message, Priority, Receipt
-from buffer.opening import Opened, open_buffer
+from buffer.opening import Opened, Start, begin_afresh, open_buffer
+from buffer.poison import CRASHES
+from buffer.quarantine import move_aside, pending
+from buffer.rescue import Alert, Incident, Rescue
 from buffer.schema import PAGE_BYTES, connect_writer
 from buffer.timeline import from_ms
 from buffer.writer import Work, Writer
@@ -44,11 +52,13 @@ T = TypeVar("T")
 class Store:
     """A durable queue with priorities, owned by one process and used from its event loop."""
 
-    def __init__(self, opened: Opened, clock: Clock) -> None:
+    def __init__(self, opened: Opened, start: Start, alert: Alert | None) -> None:
         """Take over an open file; use `Store.open`."""
         self.path = opened.path
         self.epoch = opened.epoch
-        self._clock = clock
+        self._start = start
+        self._space = opened.space
+        self._clock = start.clock
         self._state = opened.state
         self._held = opened.held
         self._expire_after = -1
@@ -58,9 +68,21 @@ class Store:
             opened.connection,
             lambda: connect_writer(opened.path, opened.state.limits.pages),
             opened.state,
-            relieve=lambda connection: evict_some(connection, opened.state, self._now()),
+            replace=self._replace,
+            relieve=lambda connection, urgency: evict_some(connection, opened.state, urgency, self._now()),
+            space=opened.space,
             notify=self._notify,
         )
+        self._soon = Linger(self._writer, self._state, self._now)
+        self._rescue = Rescue(opened.path, self._writer, self._state, self._now, alert)
+        self._check = BackgroundCheck(opened.path, self._writer, self._state)
+        if opened.check_later:
+            self._check.start()
+        if pending(opened.path):
+            self._rescue.nudge()
+        if dead := self._state.poison.dead():
+            now, reason = self._now(), f"the program died {CRASHES + 1} times while this was being sent"
+            self._writer.post_write(lambda c: settle.bury(c, self._state, dead, reason, now))
 
     @classmethod
     async def open(
@@ -70,20 +92,26 @@ class Store:
         clock: Clock | None = None,
         limits: Limits | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
+        alert: Alert | None = None,
     ) -> Self:
         """Open the buffer at `path`, making it and its folder if need be.
 
-        Raises BufferInUse while another process is the writer, BufferTooNew, BufferDamaged, DiskFull or
+        A damaged file is moved aside and what can be read is taken back in the background; `alert` may make
+        a message of that. Raises BufferInUse while another process is the writer, BufferTooNew, DiskFull or
         StorageFailed.
         """
-        clock = clock or SystemClock()
-        opened = await asyncio.to_thread(open_buffer, path, clock, limits or Limits(), entropy)
-        return cls(opened, clock)
+        start = Start(path, clock or SystemClock(), limits or Limits(), entropy)
+        opened = await asyncio.to_thread(open_buffer, start)
+        return cls(opened, start, alert)
 
     async def close(self) -> None:
         """Finish what is queued, write down the uptime, close the file. Safe to call twice."""
+        with suppress(StoreError):
+            await self._soon.finish()
+        await asyncio.to_thread(self._check.stop)
+        await asyncio.to_thread(self._rescue.stop)
         with suppress(StoreError):  # closed already, or the disk is gone; there is nothing left to save
-            await self._write(lambda c: self._state.note_uptime(c, self._now(), force=True))
+            await self._write(lambda c: self._state.note_clean_end(c, self._now()))
         await self._writer.close()
         self._held.close()
 
@@ -101,16 +129,27 @@ class Store:
         """Store the draft; returns after COMMIT. A draft whose key and revision are known is a duplicate.
 
         When the caller is cancelled the message may or may not be stored, as with a lost answer.
-        Raises MessageTooLarge, BufferFull, DiskFull, StorageFailed, BufferClosed.
+        Raises MessageTooLarge, BufferFull, DiskFull, LogHeld, StorageFailed, BufferClosed.
         """
-        size = len(draft.payload)
-        if size > self._state.limits.max_payload:
-            raise MessageTooLarge(
-                f"A payload of {size} bytes is above the limit of {self._state.limits.max_payload}."
-            )
+        size = self._refuse_too_large(draft)
+        if self._writer.log_held and draft.priority > Priority.HIGH:
+            raise LogHeld("The log of the buffer cannot be shortened, so only urgent messages are taken.")
+        self._soon.flush()  # what waits shares this commit
         now = self._now()
         size += _ROW_LOG_BYTES if draft.idempotency_key is None else PAGE_BYTES
-        return await self._write(lambda c: put(c, self._state, draft, now), size)
+        return await self._write(lambda c: put(c, self._state, draft, now), size, draft.priority)
+
+    async def put_soon(self, draft: Draft) -> None:
+        """Store the draft with others, within 1 s (Normal) or 5 s (Low); a crash before that loses it.
+
+        Critical and High are stored at once. When more waits than may, Normal waits for the disk and the
+        oldest Low is given up. Raises MessageTooLarge, BufferClosed; what goes wrong later is counted.
+        """
+        if draft.priority <= Priority.HIGH:
+            await self.put(draft)
+            return
+        self._refuse_too_large(draft)
+        await self._soon.add(draft)
 
     # -- out ---------------------------------------------------------------------------------------------
 
@@ -123,7 +162,7 @@ class Store:
         max_bytes: int = LEASE_BYTES,
         seconds: float = LEASE_SECONDS,
     ) -> list[Message]:
-        """Up to `limit` messages, most urgent first; nobody else gets them for `seconds`.
+        """Up to `limit` messages, what is critical first; nobody else gets them for `seconds`.
 
         Their payloads together stay below `max_bytes`, unless the first alone is larger. Expired messages
         are dropped on the way, damaged ones are set aside. Cancelled, it leaves nothing leased.
@@ -148,11 +187,17 @@ class Store:
         return await self._write(lambda c: settle.ack(c, self._state, ids, now), len(ids) * _ROW_LOG_BYTES)
 
     async def nack(
-        self, ids: Collection[int], *, reason: str, retry_in: float | None, permanent: bool = False
+        self,
+        ids: Collection[int],
+        *,
+        reason: str,
+        retry_in: float | None,
+        permanent: bool = False,
+        max_tries: int | None = None,
     ) -> None:
         """Count a failed try; due again after `retry_in` seconds (None: at once), an hour at most.
 
-        When `permanent` the messages are set aside for good, with the reason.
+        When `permanent`, or after `max_tries` of them, the messages are set aside for good, with the reason.
         """
         now = self._now()
         ids = list(ids)
@@ -161,9 +206,14 @@ class Store:
             return
         _LOG.debug("%d messages are tried again in %s s: %s", len(ids), retry_in, reason)
         delay_ms = int((retry_in or 0) * 1000)
-        await self._write(
-            lambda c: settle.retry_later(c, self._state, ids, delay_ms, now), len(ids) * _ROW_LOG_BYTES
-        )
+
+        def again(connection: sqlite3.Connection) -> None:
+            left = ids
+            if max_tries is not None:
+                left = settle.bury_worn_out(connection, self._state, ids, max_tries, reason, now)
+            settle.retry_later(connection, self._state, left, delay_ms, now)
+
+        await self._write(again, len(ids) * _ROW_LOG_BYTES)
         self._wake_all()
 
     def release(self, ids: Iterable[int]) -> None:
@@ -228,6 +278,20 @@ class Store:
         last = self._state.tally.last_delivered_ms
         return None if last is None else from_ms(last)
 
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk is so full that the buffer lives on the room it took for itself."""
+        return self._space.besieged
+
+    @property
+    def incidents(self) -> Sequence[Incident]:
+        """What happened to the file in this run: damaged, moved aside, how much was recovered."""
+        return tuple(self._rescue.incidents)
+
+    async def rescued(self) -> None:
+        """Wait until everything that can be recovered from damaged files is back."""
+        await asyncio.to_thread(self._rescue.wait)
+
     # -- media, notes, clock -----------------------------------------------------------------------------
 
     async def media_in_use(self, hashes: Collection[str]) -> set[str]:
@@ -268,13 +332,50 @@ class Store:
         await self._write(lambda c: boots.trust_clock(c, kernel_boot, offset_ms))
         self._state.timeline.trust(kernel_boot, offset_ms)
 
+    # -- gaps and the dead -------------------------------------------------------------------------------
+
+    async def gaps(self, limit: int = 100) -> list[Gap]:
+        """What was given up and not yet reported, oldest first."""
+        return await self._read(lambda c: read_gaps(c, limit))
+
+    async def report_gaps(self, make: Callable[[Sequence[Gap]], Draft]) -> Receipt | None:
+        """Turn what was given up into a message, in one transaction; None when there is nothing to
+        report, or nothing may be evicted for a report.
+
+        `make` is called on the writer thread and should make it critical. Raises what `put` raises; the
+        gaps are kept then.
+        """
+        now = self._now()
+        return await self._write(lambda c: report_gaps(c, self._state, make, now), PAGE_BYTES)
+
+    async def retry_dead(self, ids: Collection[int] | None = None) -> int:
+        """Give dead messages (all, or these) another chance; how many there was room for."""
+        chosen = None if ids is None else list(ids)
+        revived = await self._write(lambda c: settle.revive(c, self._state, chosen), PAGE_BYTES)
+        self._wake_all()
+        return revived
+
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _refuse_too_large(self, draft: Draft) -> int:
+        size, limit = len(draft.payload), self._state.limits.max_payload
+        if size > limit:
+            raise MessageTooLarge(f"A payload of {size} bytes is above the limit of {limit}.")
+        return size
+
+    def _replace(self, reason: str) -> sqlite3.Connection:
+        """A fresh file for a damaged one; on the writer thread."""
+        expected = sum(self._state.tally.usage.counts)
+        folder = move_aside(self.path, reason)
+        connection, self.epoch = begin_afresh(self._start, self._state)
+        self._rescue.nudge(folder, expected)
+        return connection
 
     def _now(self) -> Stamp:
         return stamp(self._clock)
 
-    async def _write(self, work: Work[T], size: int = 0) -> T:
-        return await self._writer.submit(work, writes=True, size=size)
+    async def _write(self, work: Work[T], size: int = 0, urgency: Priority | None = None) -> T:
+        return await self._writer.submit(work, writes=True, size=size, urgency=urgency)
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.submit(work, writes=False)
@@ -283,7 +384,11 @@ class Store:
         now = self._now()
         future = self._writer.submit(lambda c: lease(c, self._state, wanted, now), writes=False)
         try:
-            return await asyncio.shield(future)
+            found = await asyncio.shield(future)
+            if found.messages and self._state.poison.wary(self._state.powered_on_ms(now)):
+                ids = [message.id for message in found.messages]
+                await asyncio.shield(self._write(lambda c: self._state.poison.note(c, ids)))
+            return found
         except asyncio.CancelledError:
             future.add_done_callback(self._nobody_took)
             raise

@@ -1,8 +1,9 @@
 """Powered-on time across boots, the only clock that expiry and delays obey; pure.
 
 Every run of the program has a row in `boots`. The time line adds up how long the station was powered on:
-time within a boot comes from its own monotonic clock, time without power counts nothing, and the wall clock
-plays no part. So a wrong or jumping clock can neither expire a message nor keep it back.
+time within a boot comes from its own monotonic clock, and time without power counts nothing, unless the wall
+clock was synchronised both before and after it. So a wrong or jumping clock can neither expire a message nor
+keep it back.
 """
 
 from __future__ import annotations
@@ -49,6 +50,20 @@ class Timeline:
         if run is None or run.offset_ms is None:
             return from_ms(wall_ms), False
         return from_ms(boottime_ms + run.offset_ms), True
+
+    def unseen_ms(self, then: int, now: int) -> int:
+        """Time without power between two runs; 0 unless the wall clock was synchronised in both boots.
+
+        A wrong clock can therefore never make anything older than it is.
+        """
+        old, new = self._runs.get(then), self._runs.get(now)
+        if old is None or new is None or old.offset_ms is None or new.offset_ms is None:
+            return 0
+        return max(0, (new.offset_ms - new.base_ms) - (old.offset_ms - old.base_ms))
+
+    def add(self, run: Run) -> None:
+        """Know one more run."""
+        self._runs.setdefault(run.number, run)
 
     def trust(self, kernel_boot: str, offset_ms: int) -> None:
         """From now on the wall time of every run of this boot is computed with this offset."""

@@ -158,6 +158,16 @@ async def test_a_message_in_flight_is_not_evicted(path: Path) -> None:
         assert await kept(store) == ["new"]
 
 
+async def test_a_lease_that_is_over_protects_nobody(path: Path, clock: ManualClock) -> None:
+    limits = Limits(max_count=2, reserves=NO_RESERVE, eviction_batch=1)
+    async with await Store.open(path, clock=clock, limits=limits) as store:
+        await fill(store, "LL")
+        await store.lease(2, seconds=10)
+        clock.pass_time(11)
+        await store.put(draft(HIGH, b"new"))
+        assert await kept(store) == ["new", "L1"]
+
+
 async def test_an_evicted_key_may_be_handed_in_again_and_the_gap_is_on_record(path: Path) -> None:
     limits = Limits(max_count=1, reserves=NO_RESERVE, eviction_batch=1)
     async with await Store.open(path, limits=limits) as store:
@@ -172,11 +182,11 @@ async def test_an_evicted_key_may_be_handed_in_again_and_the_gap_is_on_record(pa
 async def test_the_ledger_of_known_keys_is_bounded_but_never_forgets_what_waits(path: Path) -> None:
     async with await Store.open(path, limits=Limits(seen_count=100)) as store:
         waiting = await store.put(draft(HIGH, key="waiting"))
-        for number in range(2000):
+        for number in range(5000):
             receipt = await store.put(draft(key=f"done-{number}"))
             await store.ack([receipt.id])
         query = "SELECT count(*) FROM seen"
-        assert await store._read(lambda c: c.execute(query).fetchone()[0]) < 100 + 2 * 256
+        assert await store._read(lambda c: c.execute(query).fetchone()[0]) < 100 + 2048
         assert (await store.put(draft(key="waiting"))).id == waiting.id
-        assert (await store.put(draft(key="done-1999"))).duplicate is True
+        assert (await store.put(draft(key="done-4999"))).duplicate is True
         assert (await store.put(draft(key="done-0"))).duplicate is False

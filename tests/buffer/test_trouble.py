@@ -15,7 +15,6 @@ import pytest
 
 from buffer.capacity import Limits
 from buffer.errors import (
-    BufferDamaged,
     BufferInUse,
     BufferTooNew,
     DiskFull,
@@ -164,17 +163,6 @@ async def test_a_flipped_bit_in_a_payload_is_found_and_set_aside(path: Path) -> 
         assert dead.id == bad.id
         assert dead.reason is not None
         assert dead.reason.startswith("BUF-012")
-
-
-@pytest.mark.parametrize("content", [b"this is not a database" * 500, b"\x00" * 8192])
-async def test_a_file_that_is_no_database_is_refused_with_a_code_and_left_alone(
-    path: Path, content: bytes
-) -> None:
-    path.parent.mkdir()
-    path.write_bytes(content)
-    with pytest.raises(BufferDamaged, match="BUF-006"):
-        await Store.open(path)
-    assert path.read_bytes() == content
 
 
 async def test_a_file_of_a_later_version_is_refused_and_left_alone(path: Path) -> None:
