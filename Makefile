@@ -7,7 +7,7 @@ RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 
-.PHONY: help setup run clean-run test lint types unit e2e bench screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-crash bench screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ unit: $(STAMP) ## the suite without browser, PostgreSQL and whole processes
 e2e: $(STAMP) ## only the journeys with real processes
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m e2e
+
+test-crash: $(STAMP) ## a thousand simulated power cuts over the buffer (minutes)
+	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900
 
 bench: $(STAMP) ## what docs/performance.md states, measured on this machine
 	$(BIN)/python -m bench

@@ -119,6 +119,8 @@ def _event_commands(commands: Any) -> None:
     listing.add_argument("--json", action="store_true", help="for programs")
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many rows (50)")
     listing.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="only these")
+    again = _add(buffer, "retry", _buffer_retry, "give messages that were set aside another chance")
+    again.add_argument("--json", action="store_true", help="for programs")
     event = commands.add_parser("event", help="hand in events").add_subparsers(required=True)
     send = _add(event, "send", _event_send, "hand files to the running station as one event")
     send.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -228,6 +230,14 @@ def _buffer_ls(arguments: argparse.Namespace, settings: Settings) -> Exit:
 
     values = backlog.values(settings, arguments.limit, arguments.priority)
     _print(arguments, values, backlog.lines)
+    return Exit.OK
+
+
+def _buffer_retry(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import backlog
+
+    values = asyncio.run(backlog.retry(settings))
+    _print(arguments, values, lambda found: [f"{found['revived']} messages wait again."])
     return Exit.OK
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from appliance.front import Front
 from appliance.reset import StartOver
+from buffer.errors import StoreError
 from portal.view import ClaimCard, Refusal, Sentence, Snapshot
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Control:
                 web.post("/reset", self._do_reset),
                 web.post("/locate", self._locate),
                 web.post("/retry", self._retry),
+                web.post("/buffer/retry", self._retry_dead),
             ]
         )
         return app
@@ -92,6 +94,12 @@ class Control:
     async def _retry(self, _request: web.Request) -> web.Response:
         await self._front.retry()
         return _json({"accepted": True}, 202)
+
+    async def _retry_dead(self, _request: web.Request) -> web.Response:
+        try:
+            return _json({"revived": await self._front.retry_dead()})
+        except StoreError as error:
+            return _json({"code": error.code, "detail": f"{error.sentence} {error.action}"}, 503)
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from appliance import hardware, reset
+from appliance.chores import damage_alert
 from appliance.control import Control, serve
 from appliance.errors import StartRefused
 from appliance.files import private_folder
@@ -22,6 +23,7 @@ from appliance.paths import Paths
 from appliance.settings import Settings
 from appliance.sources.ingest import create_ingest_app
 from appliance.station import Service, Station, build
+from appliance.uplink.time import CloudTime
 from buffer.capacity import Limits
 from buffer.errors import StoreError
 from buffer.media import MediaStore
@@ -64,7 +66,7 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         raise StartRefused(str(error)) from None
     async with AsyncExitStack() as stack:
         store = await _open_store(settings, paths, stack)
-        media = MediaStore(paths.media, store, max_bytes=settings.buffer.max_file_bytes)
+        media = MediaStore(paths.media, store, max_bytes=settings.buffer.max_file_bytes, keep_uploaded=True)
         await media.sweep()
         station = await _build(settings, paths, network, store, media, tail)
         stack.push_async_callback(network.close)
@@ -86,8 +88,11 @@ async def _build(
 
 async def _open_store(settings: Settings, paths: Paths, stack: AsyncExitStack) -> Store:
     limits = Limits(max_bytes=settings.buffer.max_bytes, max_count=settings.buffer.max_messages)
+    alert = damage_alert(CloudTime(await asyncio.to_thread(hardware.clock, paths)))
     try:
-        return await stack.enter_async_context(await Store.open(paths.buffer_file, limits=limits))
+        return await stack.enter_async_context(
+            await Store.open(paths.buffer_file, limits=limits, alert=alert)
+        )
     except StoreError as error:
         raise StartRefused(str(error)) from None
 

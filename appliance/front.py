@@ -11,6 +11,7 @@ from appliance.device import Device
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
 from buffer.drain import Drain
+from buffer.store import Store
 from portal import view
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
 from protocol.codes import CodeRefused, parse_claim_token
@@ -39,11 +40,14 @@ BAD_TOKEN_ACTION = N_("It starts with mct_ and has 47 characters. Copy it whole 
 class Front:
     """Implements `portal.view.Station`."""
 
-    def __init__(self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drain) -> None:
+    def __init__(
+        self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drain, store: Store
+    ) -> None:
         self._device = device
         self._conductor = conductor
         self._board = board
         self._drain = drain
+        self._store = store
 
     def snapshot(self) -> Snapshot:
         """The picture now."""
@@ -105,3 +109,9 @@ class Front:
         self._drain.kick()
         self._device.heartbeat.kick()
         self._device.inbox.claim_changed()
+
+    async def retry_dead(self) -> int:
+        """Gives messages that were set aside another chance; how many. Raises `StoreError`."""
+        revived = await self._store.retry_dead()
+        self._drain.kick()
+        return revived

@@ -12,6 +12,7 @@ from functools import partial
 import psutil
 
 from appliance import hardware
+from appliance.chores import upkeep
 from appliance.conductor import Conductor
 from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
@@ -148,7 +149,7 @@ def build(
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
-    front = Front(device, conductor, board, drain)
+    front = Front(device, conductor, board, drain, store)
     start_over = StartOver(paths, conductor)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
@@ -158,6 +159,7 @@ def build(
         ("status", board.run),
         ("panel", panel.run),
         ("spool", spool.run),
+        ("upkeep", upkeep(settings, configuration, store, media, time).run),
         ("button", partial(_button, hardware.button(), start_over, panel)),
         ("clock floor", partial(_keep_time, paths, time)),
     ]

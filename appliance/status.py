@@ -273,8 +273,11 @@ class StatusBoard:
             notices.append(
                 Notice(self._trouble.code, _reason(self._trouble.sentence), Sentence(self._trouble.action))
             )
-        if self._disk_low():
+        if self._disk_low() or self._store.disk_full:
             notices.append(Notice("BUF-003", Sentence(sentences.DISK_LOW), Sentence(sentences.DISK_ACTION)))
+        for incident in self._store.incidents[-1:]:
+            sentence = Sentence(sentences.DAMAGED, {"count": str(incident.recovered)})
+            notices.append(Notice("BUF-006", sentence, Sentence(sentences.DAMAGED_ACTION)))
         if self.gathered is not None and self.gathered.depth.dead:
             sentence = Sentence(sentences.DEAD, {"count": str(self.gathered.depth.dead)})
             notices.append(Notice("BUF-020", sentence, Sentence(sentences.DEAD_ACTION)))

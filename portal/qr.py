@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-import qrcode
 from markupsafe import Markup
-from qrcode.constants import ERROR_CORRECT_M
 
 QUIET_ZONE = 4  # modules; ISO/IEC 18004 §5.3.8
 
@@ -16,6 +14,9 @@ def svg(text: str) -> Markup:
 
     Raises qrcode.exceptions.DataOverflowError for more than about 2 kB.
     """
+    import qrcode  # here because a station that is claimed never draws one
+    from qrcode.constants import ERROR_CORRECT_M
+
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(text)
     code.make(fit=True)

@@ -1,10 +1,11 @@
-"""`buffer ls`: what waits and what was set aside, read beside the running station."""
+"""`buffer ls` and `buffer retry`: what waits, what was set aside, and another chance for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from appliance.commandline.exits import CommandFailed, Exit
+from appliance.commandline.local import NotRunning, call
 from appliance.paths import Paths
 from appliance.settings import Settings
 from buffer.errors import StoreError
@@ -45,6 +46,18 @@ def values(settings: Settings, limit: int, priority: str | None) -> dict[str, An
             for row in rows
         ],
     }
+
+
+async def retry(settings: Settings) -> dict[str, Any]:
+    """Asks the running station to try its dead messages again. Raises `CommandFailed`."""
+    try:
+        status, answer = await call(settings.control_socket, "POST", "/buffer/retry")
+    except NotRunning:
+        hint = "Start it with `meteor-appliance run`."
+        raise CommandFailed(Exit.UNREACHABLE, "The station is not running.", hint) from None
+    if status != 200:
+        raise CommandFailed(Exit.FAILED, f"{answer['code']} {answer['detail']}")
+    return answer
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

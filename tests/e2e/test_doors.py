@@ -201,6 +201,7 @@ def test_rubbish_at_the_cloud_is_a_problem_document(
 
 def test_noise_on_every_port_is_survived(cloud: Cloud, station: Station) -> None:
     dice = random.Random(1)
+    station.wait_for("setup")
     for port in (cloud.port, station.port):
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
