@@ -142,7 +142,7 @@ def build(
     watch = LinkWatch(network, conductor, online)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
-    heartbeat.when_back(drain.kick)
+    heartbeat.when_back(drain.probe)
     configuration.observe(_set_log_level)
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """No answer from the cloud. `fault` is dns, connect, tls or timeout; the text is for a person."""
+    """No answer from the cloud. `fault` is dns, connect, refused, tls, timeout; the text is for people."""
 
     def __init__(self, fault: str, detail: str) -> None:
         super().__init__(detail)
@@ -226,6 +226,8 @@ def unreachable(error: Exception) -> Unreachable:
                 return Unreachable("tls", f"The secure connection failed: {cause}")
             case socket.gaierror():
                 return Unreachable("dns", "The cloud's name could not be found.")
+            case ConnectionRefusedError():
+                return Unreachable("refused", "Nobody answers at the address of the cloud.")
         cause = cause.__cause__ or getattr(cause, "os_error", None)
     return Unreachable("connect", f"The cloud cannot be reached: {error or type(error).__name__}")
 
