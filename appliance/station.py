@@ -42,6 +42,7 @@ from appliance.telemetry.host import HostTelemetry
 from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, trust
 from appliance.uplink.delivery import Delivery
+from appliance.uplink.failover import return_to_primary
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.time import CloudTime
 from buffer.clock import SystemClock as BufferClock
@@ -88,7 +89,8 @@ def build(
         Nonces(paths.state),
         time,
         network.connector,
-        trust(settings.cloud.ca_certificate, settings.cloud.url),
+        trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls),
+        backups=settings.cloud.backup_urls,
     )
     about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
     lifecycle = Lifecycle(is_claimed=lambda: credentials.current is not None)
@@ -140,6 +142,7 @@ def build(
     board = StatusBoard(device, conductor, store, drain, host, intakes, spool, tail)
     condition.attach(device, board, conductor, drain)
     watch = LinkWatch(network, conductor, online)
+    watch.when_up(client.endpoints.link_came_up)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
     heartbeat.when_back(drain.probe)
@@ -154,6 +157,7 @@ def build(
         ("link", watch.run),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
         ("drain", partial(_after, claimed, drain.run)),
+        ("failover", partial(return_to_primary, client)),
         ("status", board.run),
         ("panel", panel.run),
         ("spool", spool.run),

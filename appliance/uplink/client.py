@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from appliance.errors import StartRefused
 from appliance.files import to_the_end
 from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
+from appliance.uplink.endpoints import Endpoints
 from appliance.uplink.time import CloudTime
 from protocol import errors
 from protocol.errors import Problem
@@ -26,9 +28,13 @@ from protocol.signature import Request, sign
 log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 MAX_ANSWER = 1 << 20
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 86_400.0
 """A mistaken Retry-After must neither make a station hammer nor silence it for a year."""
+
+_ENDPOINT_FAILS = {502, 503, 504}
+"""Answers with which an address of the cloud says that it is not the one to ask now."""
 
 T = TypeVar("T")
 
@@ -73,7 +79,10 @@ class Reply:
 
 
 class CloudClient:
-    """One client for the life of the process. Every request is signed by the device key."""
+    """One client for the life of the process. Every request is signed by the device key.
+
+    `url` is the cloud's first address; requests go to the one that `endpoints` has in use.
+    """
 
     def __init__(
         self,
@@ -83,8 +92,10 @@ class CloudClient:
         time: CloudTime,
         connector: Callable[[], aiohttp.BaseConnector],
         tls: ssl.SSLContext | None = None,
+        backups: Sequence[str] = (),
     ) -> None:
         self.url = url.rstrip("/")
+        self.endpoints = Endpoints([self.url, *backups], random.random)
         self.key = key
         self.time = time
         self._nonces = nonces
@@ -136,7 +147,8 @@ class CloudClient:
     async def _once(
         self, method: str, path: str, body: bytes, extra: dict[str, str], timeout: aiohttp.ClientTimeout
     ) -> Reply:
-        url = URL(self.url + path, encoded=True)
+        base = self.endpoints.current
+        url = URL(base + path, encoded=True)
         request = Request(method, url.authority, url.raw_path_qs, extra, body)
         headers = extra | sign(
             request, self.key.private, self.key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
@@ -155,8 +167,25 @@ class CloudClient:
                 answer = await _body(response)
                 reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise unreachable(error) from error
+            fault = unreachable(error)
+            self.endpoints.failed(base, self.time.system.monotonic(), str(fault))
+            raise fault from error
+        if reply.status in _ENDPOINT_FAILS:
+            self.endpoints.failed(base, self.time.system.monotonic(), f"HTTP {reply.status}")
+        else:
+            self.endpoints.succeeded(base, self.time.system.monotonic())
         return self._judge(reply, sent)
+
+    async def unhealthy(self, base: str) -> str | None:
+        """Why the cloud at this address is not well, by its own `/health`; None when it is."""
+        try:
+            async with self._open().get(
+                URL(base + "/health"), timeout=HEALTH_TIMEOUT, allow_redirects=False, ssl=self._tls or True
+            ) as response:
+                await _body(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return str(unreachable(error))
+        return None if response.status == 200 else f"HTTP {response.status}"
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -232,12 +261,12 @@ def unreachable(error: Exception) -> Unreachable:
     return Unreachable("connect", f"The cloud cannot be reached: {error or type(error).__name__}")
 
 
-def trust(ca_certificate: str | None, url: str) -> ssl.SSLContext | None:
+def trust(ca_certificate: str | None, *urls: str) -> ssl.SSLContext | None:
     """The TLS context for a cloud with its own CA; None for plain http and for public CAs.
 
     Raises `StartRefused` for a file that is no certificate.
     """
-    if not ca_certificate or urlsplit(url).scheme != "https":
+    if not ca_certificate or all(urlsplit(url).scheme != "https" for url in urls):
         return None
     try:
         return ssl.create_default_context(cafile=ca_certificate)

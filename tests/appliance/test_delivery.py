@@ -15,6 +15,7 @@ from aiohttp import web
 from appliance.uplink import upload as upload_module
 from appliance.uplink.client import Unreachable
 from appliance.uplink.delivery import EVENT, MEDIA
+from appliance.uplink.endpoints import Endpoints
 from buffer.breaker import BreakerState
 from buffer.clock import SystemClock
 from buffer.drain import Drain, DrainPolicy
@@ -192,7 +193,7 @@ async def test_a_cloud_whose_service_is_not_running_is_an_outage_of_all_stations
     world: Uplink, free_port: int
 ) -> None:
     await world.put_event()
-    world.client.url = f"http://127.0.0.1:{free_port}"
+    world.client.endpoints = Endpoints([f"http://127.0.0.1:{free_port}"], lambda: 0.5)
     with pytest.raises(UplinkDown) as down:
         await world.deliver()
     assert (down.value.shared, down.value.counts) == (True, True)
