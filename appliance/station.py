@@ -17,6 +17,7 @@ from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
 from appliance.device import Device, Fault
 from appliance.front import Front
+from appliance.governor import Governor
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -67,6 +68,7 @@ class Station:
     paths: Paths
     device: Device
     conductor: Conductor
+    governor: Governor
     board: StatusBoard
     intake: Intake
     front: Front
@@ -139,9 +141,11 @@ def build(
     stages = {state: partial(stage, device) for state, stage in STAGES.items()}
     conductor = Conductor(lifecycle, stages, journal, time.now)
     host = HostTelemetry(paths.data)
-    board = StatusBoard(device, conductor, store, drain, host, intakes, spool, tail)
-    condition.attach(device, board, conductor, drain)
+    governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic)
+    board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail)
+    condition.attach(device, board, conductor, drain, governor)
     watch = LinkWatch(network, conductor, online)
+    watch.when_up(client.meter.link_changed)
     watch.when_up(client.endpoints.link_came_up)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
@@ -159,6 +163,7 @@ def build(
         ("drain", partial(_after, claimed, drain.run)),
         ("failover", partial(return_to_primary, client)),
         ("status", board.run),
+        ("governor", governor.run),
         ("panel", panel.run),
         ("spool", spool.run),
         ("button", partial(_button, hardware.button(), start_over, panel)),
@@ -168,6 +173,7 @@ def build(
         paths=paths,
         device=device,
         conductor=conductor,
+        governor=governor,
         board=board,
         intake=intake,
         front=front,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from appliance import __version__, sentences
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.governor import Governor
 from appliance.intakes import IntakeLog, IntakeStats
 from appliance.logs import Tail
 from appliance.network.latest import Latest
@@ -68,6 +69,7 @@ class StatusBoard:
         conductor: Conductor,
         store: Store,
         drain: Drain,
+        governor: Governor,
         host: HostTelemetry,
         intakes: IntakeLog,
         spool: Spool,
@@ -77,6 +79,7 @@ class StatusBoard:
         self._conductor = conductor
         self._store = store
         self._drain = drain
+        self._governor = governor
         self._host = host
         self._intakes = intakes
         self._spool = spool
@@ -116,6 +119,15 @@ class StatusBoard:
             await self.gather()
             self.announce()
             await asyncio.sleep(REFRESH_S)
+
+    def supplies(self) -> tuple[float | None, bool, float | None]:
+        """Used share of the disk, whether the buffer cannot write to it, and the charge of a battery."""
+        if self.gathered is None:
+            return None, self._trouble is not None, None
+        host = self.gathered.host
+        used, free = host.disk.used, host.disk.free
+        share = used / (used + free) if used is not None and free is not None and used + free else None
+        return share, self._trouble is not None, host.battery
 
     def announce(self) -> None:
         """Wakes everyone in `changes`."""
@@ -252,11 +264,23 @@ class StatusBoard:
         if device.heartbeat.last_failure and device.claimed:
             fields = {"reason": device.heartbeat.last_failure}
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, fields)))
-        notices += self._clock_notices() + self._storage_notices()
+        notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
             action = Sentence(sentences.CONFIG_ACTION)
             notices.append(Notice("REG-007", Sentence(sentences.CONFIG_REFUSED, fields), action))
+        return notices
+
+    def _uplink_notices(self) -> list[Notice]:
+        """Less than everything, and another address than the first."""
+        notices, judged = list[Notice](), self._governor.judgement
+        if self._device.claimed and judged.level in sentences.LEVELS:
+            text, action = sentences.LEVELS[judged.level]
+            notices.append(Notice(f"UPL-00{judged.level}", Sentence(text), Sentence(action)))
+        endpoints = self._device.client.endpoints
+        if endpoints.current != endpoints.primary:
+            sentence = Sentence(sentences.BACKUP, {"address": endpoints.current})
+            notices.append(Notice("UPL-010", sentence, Sentence(sentences.LAST_ERROR_ACTION)))
         return notices
 
     def _clock_notices(self) -> list[Notice]:

@@ -19,6 +19,7 @@ from typing import Protocol
 from buffer.backoff import LADDER, Random, ladder_delay
 from buffer.breaker import Breaker, BreakerPolicy, BreakerSnapshot, BreakerState
 from buffer.clock import Clock
+from buffer.degradation import Duties
 from buffer.errors import BufferClosed, StoreError
 from buffer.message import Message, Priority
 from buffer.slowstart import SPREAD_S, STEPS, SlowStart
@@ -95,6 +96,8 @@ class Drain:
         self._breaker = Breaker(random, self._policy.breaker)
         self._slow = SlowStart(random, steps=self._policy.steps, spread=self._policy.spread)
         self._shared = False
+        self._duties = Duties()
+        self._window_at = float("-inf")
         self._failed_probes: set[int] = set()
         self._remembered: tuple[object, ...] = self._worth_remembering()
         self._expired_at = float("-inf")
@@ -120,12 +123,20 @@ class Drain:
         """Our own link came up, or a person asks: try now, whatever the breaker waits for."""
         self._shared = False
         self._slow.no_spread(self._now())
+        self._window_at = float("-inf")
         self.probe()
 
     def probe(self) -> None:
         """The endpoint seems to be back: try now, though the other stations may be back as well."""
         self._breaker.probe_now(self._now())
         self._store.wake()
+
+    def obey(self, duties: Duties) -> None:
+        """What the level of degradation asks of uploads; critical messages go at once under all of them."""
+        if duties != self._duties:
+            self._duties = duties
+            self._window_at = float("-inf")
+            self._store.wake()
 
     def progress(self) -> Progress:
         """How the upload goes."""
@@ -137,7 +148,7 @@ class Drain:
             self._in_flight,
             self._breaker.snapshot(self._now()),
             self._slow.limit,
-            self._slow.wait(self._now()),
+            self._bulk_wait(self._now()),
         )
 
     async def _step(self) -> None:
@@ -151,10 +162,16 @@ class Drain:
 
     async def _rest(self) -> None:
         """Nothing may go now; the critical end every rest."""
-        if spread := self._slow.wait(self._now()):
-            await self._store.wait_for_work(min(spread, self._policy.expire_every), Priority.CRITICAL)
+        if self._duties.batch_every is not None and not self._bulk_wait(self._now()):
+            self._window_at = self._now() + self._duties.batch_every * (0.9 + 0.2 * self._random())
+        if wait := self._bulk_wait(self._now()):
+            await self._store.wait_for_work(min(wait, self._policy.expire_every), Priority.CRITICAL)
         else:
             await self._store.wait_for_work(self._policy.idle_wait)
+
+    def _bulk_wait(self, now: float) -> float:
+        """Seconds until anything but a critical message may go: after an outage, and between two windows."""
+        return max(self._slow.wait(now), self._window_at - now, 0.0)
 
     # -- the next batch ----------------------------------------------------------------------------------
 
@@ -176,7 +193,7 @@ class Drain:
             batch = await self._lease(critical)
             if batch:
                 return batch
-        if self._breaker.state is BreakerState.CLOSED and self._slow.wait(self._now()):
+        if self._breaker.state is BreakerState.CLOSED and self._bulk_wait(self._now()):
             return []
         return await self._lease([priority for priority in Priority if priority is not Priority.CRITICAL])
 

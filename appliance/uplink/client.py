@@ -19,6 +19,7 @@ from appliance.errors import StartRefused
 from appliance.files import to_the_end
 from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
+from appliance.network.meter import QualityMeter
 from appliance.uplink.endpoints import Endpoints
 from appliance.uplink.time import CloudTime
 from protocol import errors
@@ -96,6 +97,7 @@ class CloudClient:
     ) -> None:
         self.url = url.rstrip("/")
         self.endpoints = Endpoints([self.url, *backups], random.random)
+        self.meter = QualityMeter(time.system.monotonic)
         self.key = key
         self.time = time
         self._nonces = nonces
@@ -168,8 +170,10 @@ class CloudClient:
                 reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             fault = unreachable(error)
+            self.meter.unanswered(fault.fault)
             self.endpoints.failed(base, self.time.system.monotonic(), str(fault))
             raise fault from error
+        self.meter.answered(self.time.system.monotonic() - sent, len(body))
         if reply.status in _ENDPOINT_FAILS:
             self.endpoints.failed(base, self.time.system.monotonic(), f"HTTP {reply.status}")
         else:

@@ -13,6 +13,7 @@ import pytest
 from buffer.backoff import Random
 from buffer.breaker import BreakerPolicy, BreakerState
 from buffer.clock import SystemClock
+from buffer.degradation import Level, duties
 from buffer.drain import Drain, DrainPolicy
 from buffer.errors import BufferClosed, DiskFull
 from buffer.message import Message, Priority
@@ -292,6 +293,32 @@ async def test_after_an_outage_of_our_own_link_everything_goes_at_once_in_growin
     async with draining(real, uplink, policy, HIGHEST):
         await until(lambda: uplink.accepted == names)
     assert [len(batch) for batch in uplink.batches[5:]] == [1, 1, 10, 50, 100, 5]
+
+
+async def test_on_a_poor_day_uploads_are_bundled_and_only_the_critical_go_at_once(real: Store) -> None:
+    uplink = FakeUplink()
+    async with draining(real, uplink) as drain:
+        drain.obey(duties(Level.REDUCED))
+        await put(real, "h1", "h2")
+        await until(lambda: drain.progress().bulk_in > 0)
+        assert uplink.accepted == ["h1", "h2"], "the first window is open at once and lasts until all is sent"
+        assert 269 < drain.progress().bulk_in <= 270
+        await put(real, "h3", "c1", "h4")
+        await until(lambda: uplink.accepted == ["h1", "h2", "c1"])
+        await asyncio.sleep(0.05)
+        assert len(uplink.accepted) == 3
+        drain.obey(duties(Level.FULL))
+        await until(lambda: uplink.accepted[3:] == ["h3", "h4"])
+
+
+@pytest.mark.parametrize(("random", "least", "most"), [(LOWEST, 269, 270), (HIGHEST, 329, 330)])
+async def test_the_windows_of_a_fleet_do_not_fall_together(
+    real: Store, random: Random, least: float, most: float
+) -> None:
+    async with draining(real, FakeUplink(), random=random) as drain:
+        drain.obey(duties(Level.REDUCED))
+        await until(lambda: drain.progress().bulk_in > 0)
+        assert least < drain.progress().bulk_in <= most
 
 
 async def test_a_message_that_the_endpoint_cannot_bear_is_not_the_probe_for_ever(real: Store) -> None:
