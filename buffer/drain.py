@@ -43,8 +43,8 @@ class MediaKeeper(Protocol):
 class DrainPolicy:
     """The numbers; times in seconds, sizes in bytes of payload."""
 
-    batch_count: int = 50
-    batch_bytes: int = 256 * 1024
+    batch_count: int = 100
+    batch_bytes: int = 1024 * 1024
     idle_wait: float = 30.0
     expire_every: float = 60.0
     critical_probe_every: float = 30.0

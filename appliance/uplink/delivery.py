@@ -5,6 +5,7 @@ What each answer means for the message and for the breaker is the table in `docs
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,18 +14,23 @@ import msgspec
 
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
+from appliance.uplink.pace import Pace
 from appliance.uplink.upload import ChangedFile, MediaTicket, NotNow, Upload
 from buffer.errors import MediaMissing, StoreError
 from buffer.media import MediaStore
 from buffer.message import Draft, Message, Priority
 from buffer.store import Store
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from protocol.compression import CODING, WORTH_PACKING, pack
 from protocol.event import BatchAnswer, EventAnswer, EventBatch, PendingMedia
 
 log = logging.getLogger(__name__)
 
 EVENT = "event"
 MEDIA = "media"
+
+MOST_BYTES = 256 * 1024
+"""Of one request with several events, as it goes over the wire."""
 
 _NOT_THE_MESSAGE = {401, 403, 404, 408, 429}
 """Answers that say something about us or the moment, not about the message: it is kept."""
@@ -46,6 +52,7 @@ class Delivery:
         media: MediaStore,
         credentials: Callable[[], Credentials | None],
         uploaded: Callable[[int], None],
+        pace: Pace | None = None,
     ) -> None:
         """`uploaded` is told how many events the cloud has taken."""
         self._client = client
@@ -53,6 +60,7 @@ class Delivery:
         self._media = media
         self._credentials = credentials
         self._uploaded = uploaded
+        self._pace = pace or Pace(client.time.system.monotonic)
         self._refusals_in_row = 0
 
     async def deliver(self, batch: Sequence[Message]) -> Sequence[Outcome]:
@@ -95,7 +103,16 @@ class Delivery:
         self, credentials: Credentials, messages: Sequence[Message], outcomes: dict[int, Outcome]
     ) -> None:
         body = msgspec.json.encode(EventBatch(events=[msgspec.Raw(message.payload) for message in messages]))
-        reply = await self._client.send("POST", credentials.path(credentials.endpoints.events), body)
+        headers = {}
+        if len(body) >= WORTH_PACKING:
+            body, headers = await asyncio.to_thread(pack, body), {"content-encoding": CODING}
+        if len(body) > MOST_BYTES and len(messages) > 1:
+            for half in _halves(messages):
+                await self._batch(credentials, half, outcomes)
+            return
+        await self._pace.turn(urgent=any(message.priority is Priority.CRITICAL for message in messages))
+        path = credentials.path(credentials.endpoints.events)
+        reply = await self._client.send("POST", path, body, headers=headers)
         answers = reply.read(BatchAnswer).results
         if len(answers) != len(messages):
             raise Unreachable("connect", "The cloud answered for another number of events.")
@@ -179,6 +196,7 @@ class Delivery:
         upload = Upload(self._client, self._media, f"/v1/devices/{credentials.device_id}/uploads")
         try:
             ticket = msgspec.json.decode(message.payload, type=MediaTicket)
+            await self._pace.turn()
             done = await upload.run(ticket, pause=self._something_more_urgent)
         except (ChangedFile, msgspec.MsgspecError) as error:
             return Rejected(str(error))
