@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from appliance import __version__
 from appliance.conductor import Conductor
 from appliance.device import Device
@@ -120,7 +122,7 @@ class Condition:
             cpu_usage=host.cpu if full else CpuUsage(),
             disk_usage=host.disk,
             network_quality=_quality(link, device.client.meter.measurement()),
-            error_count=counts.errors,
+            error_count=msgspec.structs.replace(counts.errors, collector_overruns=self._board.overruns),
             metrics=Metrics(
                 events_detected_today=counts.detected_today,
                 events_uploaded_today=counts.uploaded_today,

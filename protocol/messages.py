@@ -337,12 +337,13 @@ class CameraStatus(Request):
 
 
 class ErrorCounts(Request):
-    """Since the start of the program."""
+    """Since the start of the program. `collector_overruns`: telemetry that took too long to gather."""
 
     camera_errors: Count = 0
     network_errors: Count = 0
     storage_errors: Count = 0
     detection_errors: Count = 0
+    collector_overruns: Count = 0
 
 
 class Metrics(Request):

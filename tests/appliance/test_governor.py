@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from appliance.governor import Governor
+from appliance.identity.credentials import from_claim
 from appliance.network.meter import QualityMeter
 from appliance.report import Condition
 from appliance.station import Station
+from appliance.telemetry.host import HostFacts, HostTelemetry
 from buffer.breaker import BreakerSnapshot, BreakerState
 from buffer.degradation import Duties, Level
 from buffer.drain import Progress
 from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatRequest
 from tests.appliance.fakes import FakeCloud
-from tests.appliance.workshop import station
+from tests.appliance.workshop import HOME, running, station, until
 
 
 class FakeDrain:
@@ -141,11 +144,39 @@ async def test_on_a_poor_day_a_new_configuration_is_taken_once_an_hour(
 async def test_the_status_page_says_what_the_level_means(
     made: Station, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from appliance.identity.credentials import from_claim
-
     made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
     assert not [each for each in made.board.snapshot().warnings if each.code.startswith("UPL")]
     poor(made)
     [notice] = [each for each in made.board.snapshot().warnings if each.code.startswith("UPL")]
     assert notice.code == "UPL-002"
     assert "every five minutes" in str(notice.sentence)
+
+
+async def test_a_sensor_that_hangs_delays_neither_the_heartbeat_nor_the_uploads(
+    made: Station, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread hangs until the test lets it go; heartbeats and an event go meanwhile."""
+    hang = threading.Event()
+    host = made.board._host_facts_of
+    monkeypatch.setattr(host, "_patience", 0.01)
+
+    def stuck(_self: HostTelemetry) -> HostFacts:
+        hang.wait(60)
+        raise OSError("the sensor went away")
+
+    monkeypatch.setattr(HostTelemetry, "_read", stuck)
+    made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    services = dict(made.services)
+    await made.device.network.join(HOME)
+    try:
+        async with running(services["heartbeat"], services["drain"], services["conductor"], services["link"]):
+            await until(lambda: len(cloud.heartbeats) >= 1)
+            await made.device.note_start()
+            made.device.heartbeat.kick()
+            await until(lambda: len(cloud.heartbeats) >= 2 and len(cloud.events) == 1)
+        assert cloud.heartbeats[-1].error_count.collector_overruns >= 1
+        assert cloud.heartbeats[-1].memory_usage.total is None, "what is unknown is null"
+    finally:
+        hang.set()
+        await host.close()
