@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from appliance import __version__
 from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.files import to_the_end
+from appliance.governor import Governor
 from appliance.identity.credentials import Credentials
+from appliance.network.port import Link
+from appliance.network.quality import Measurement
 from appliance.status import StatusBoard
 from appliance.telemetry.application import Application
 from appliance.uplink.claim import Hardware
-from buffer.breaker import BreakerSnapshot
-from buffer.drain import Drain
+from buffer.drain import Drain, Progress
 from buffer.listing import Depth, Level
 from buffer.message import Priority
 from firmware.board import Board, read_board
@@ -23,10 +27,13 @@ from protocol.messages import (
     Backlog,
     BufferState,
     ConfigUpdates,
+    CpuUsage,
+    Degradation,
     DeviceInfo,
     HardwareFingerprint,
     HeartbeatAnswer,
     HeartbeatRequest,
+    MemoryUsage,
     Metrics,
     NetworkQuality,
 )
@@ -73,16 +80,27 @@ class Condition:
     _board: StatusBoard
     _conductor: Conductor
     _drain: Drain
+    _governor: Governor
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._sequence = 0
         self._warnings: list[str] = []
         self._offered = 0
+        self._offered_at = float("-inf")
+        self._delivered = 0
 
-    def attach(self, device: Device, board: StatusBoard, conductor: Conductor, drain: Drain) -> None:
+    def attach(
+        self,
+        device: Device,
+        board: StatusBoard,
+        conductor: Conductor,
+        drain: Drain,
+        governor: Governor,
+    ) -> None:
         """The device holds the heartbeat and the heartbeat describes the device: one of them comes second."""
         self._device, self._board, self._conductor, self._drain = device, board, conductor, drain
+        self._governor = governor
 
     def credentials(self) -> Credentials | None:
         """None while the station is unclaimed."""
@@ -94,28 +112,35 @@ class Condition:
         host, link = gathered.host, device.network.link()
         self._sequence += 1
         counts = self._application.counts()
+        judged, full = self._governor.judgement, self._governor.duties.full_telemetry
         return HeartbeatRequest(
             uptime=host.uptime,
             boot_id=device.hardware.boot_id,
             seq=self._sequence,
             state=self._conductor.state.value,
-            memory_usage=host.memory,
-            cpu_usage=host.cpu,
+            memory_usage=host.memory if full else MemoryUsage(),
+            cpu_usage=host.cpu if full else CpuUsage(),
             disk_usage=host.disk,
-            network_quality=NetworkQuality(signal_strength=link.signal_dbm),
-            error_count=counts.errors,
+            network_quality=_quality(link, device.client.meter.measurement()),
+            error_count=msgspec.structs.replace(counts.errors, collector_overruns=self._board.overruns),
             metrics=Metrics(
                 events_detected_today=counts.detected_today,
                 events_uploaded_today=counts.uploaded_today,
                 storage_usage_mb=round(gathered.depth.bytes / 1e6, 3),
             ),
-            buffer=_buffer(gathered.depth, self._drain.progress().breaker),
+            buffer=_buffer(gathered.depth, self._drain.progress(), self._moved(gathered.depth.delivered)),
+            degradation=Degradation(level=int(judged.level), reason=judged.reason),
             network_info=device.network_info(),
             clock=device.time.report(),
             config_version=device.configuration.version,
             config_error=device.configuration.error,
             firmware_version=__version__,
         )
+
+    def _moved(self, delivered: int) -> bool:
+        """Whether anything got through since the heartbeat before."""
+        before, self._delivered = self._delivered, delivered
+        return delivered > before
 
     async def renamed(self, name: str) -> None:
         """The owner's name for the station is kept with the credentials."""
@@ -130,7 +155,11 @@ class Condition:
         device = self._device
         if update.version <= device.configuration.version or update.version == self._offered:
             return  # one that was refused is repeated with every heartbeat, until its owner corrects it
-        self._offered = update.version
+        now = device.time.system.monotonic()
+        every = self._governor.duties.config_every
+        if every is not None and now - self._offered_at < every:
+            return  # it is repeated with every heartbeat, and taken when its hour comes
+        self._offered, self._offered_at = update.version, now
         device.envelope = update.signature
         self._conductor.request(Trigger.UPDATE_RECEIVED)
 
@@ -142,7 +171,19 @@ class Condition:
         self._warnings = answer.warnings
 
 
-def _buffer(depth: Depth, breaker: BreakerSnapshot) -> BufferState:
+def _quality(link: Link, seen: Measurement | None) -> NetworkQuality:
+    if seen is None:
+        return NetworkQuality(signal_strength=link.signal_dbm)
+    return NetworkQuality(
+        signal_strength=link.signal_dbm,
+        latency=seen.latency_ms,
+        throughput=seen.bandwidth_mbps,
+        packet_loss=seen.loss,
+    )
+
+
+def _buffer(depth: Depth, progress: Progress, moved: bool) -> BufferState:
+    breaker = progress.breaker
     last = depth.last_delivered_at
     return BufferState(
         **{priority.name.lower(): _backlog(depth.levels.get(priority)) for priority in Priority},
@@ -151,6 +192,10 @@ def _buffer(depth: Depth, breaker: BreakerSnapshot) -> BufferState:
         expired=depth.expired,
         breaker=breaker.state.value,
         last_upload=to_text(last) if last else None,
+        uploading=moved or progress.in_flight > 0,
+        delivered=depth.delivered,
+        openings=breaker.openings,
+        probes=breaker.probes,
     )
 
 

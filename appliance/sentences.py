@@ -37,6 +37,25 @@ def step(state: State, *, claimed: bool) -> Sentence:
 
 
 BREAKER_OPEN = N_("Sending rests after failures: %(reason)s")
+LEVELS = {
+    2: (
+        "UPL-002",
+        N_("The connection is poor, so the station sends what it recorded every five minutes."),
+        N_("Nothing to do: urgent messages go at once, and it returns by itself."),
+    ),
+    3: (
+        "UPL-003",
+        N_("The cloud cannot be reached. The station keeps what it records and sends it later."),
+        N_("Check the internet connection if this stays."),
+    ),
+    4: (
+        "UPL-004",
+        N_("Disk or power run short. The station keeps only what it records, and does nothing else."),
+        N_("Make room on the disk, or check the power supply."),
+    ),
+}
+"""By level of degradation: its code, what it means, and what to do."""
+BACKUP = N_("The first address of the cloud does not answer; the station uses %(address)s.")
 CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s seconds.")
 CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
 DEAD = N_("%(count)s messages could not be delivered and were set aside.")

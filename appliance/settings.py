@@ -40,9 +40,13 @@ class DeviceSection(Section, frozen=True):
 
 
 class CloudSection(Section, frozen=True):
-    """`url` is the cloud's base address; plain http is refused unless it is this machine or allowed."""
+    """`url` is the cloud's base address; plain http is refused unless it is this machine or allowed.
+
+    `backup_urls` are other addresses of the same cloud, tried in order while the first one fails.
+    """
 
     url: str = "http://localhost:3000"
+    backup_urls: tuple[str, ...] = ()
     ca_certificate: str | None = None
     allow_plain_http: bool = False
 
@@ -122,6 +126,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The Unix socket for the command line of the same user."""
         return self.data_dir / "run/control.sock"
 
+
+_LISTS = frozenset({"cloud.backup_urls"})
+"""Where environment and flags give several values, with commas or spaces between."""
 
 SECRET_FIELDS: frozenset[str] = frozenset()
 """Dotted names whose values are never shown. Secrets live in the identity folder, so there are none now."""
@@ -217,7 +224,8 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for dotted, value in values.items():
         section, _, field = dotted.partition(".")
-        tables.setdefault(section, {})[field] = value
+        listed = dotted in _LISTS and isinstance(value, str)
+        tables.setdefault(section, {})[field] = value.replace(",", " ").split() if listed else value
     return tables
 
 
@@ -253,9 +261,11 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     def refuse(field: str, reason: str) -> NoReturn:
         raise SettingsRefused(f"{origins.get(field, 'the defaults')}: {field}: {reason}")
 
-    reason = address_problem(settings.cloud.url, allow_plain_http=settings.cloud.allow_plain_http)
-    if reason:
-        refuse("cloud.url", reason)
+    addresses = [("cloud.url", settings.cloud.url)]
+    addresses += [("cloud.backup_urls", backup) for backup in settings.cloud.backup_urls]
+    for field, address in addresses:
+        if fault := address_problem(address, allow_plain_http=settings.cloud.allow_plain_http):
+            refuse(field, fault)
     named = {
         "cloud.ca_certificate": settings.cloud.ca_certificate,
         "network.scenario": settings.network.scenario,
@@ -295,7 +305,7 @@ def describe(settings: Settings) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
+    return msgspec.json.encode(value).decode() if isinstance(value, str | list | tuple) else str(value)
 
 
 def from_process(file: Path | None, flags: Mapping[str, Any]) -> Settings:

@@ -18,6 +18,7 @@ from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
 from appliance.device import Device, Fault
 from appliance.front import Front
+from appliance.governor import Governor
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -43,6 +44,7 @@ from appliance.telemetry.host import HostTelemetry
 from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, trust
 from appliance.uplink.delivery import Delivery
+from appliance.uplink.failover import return_to_primary
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.time import CloudTime
 from buffer.clock import SystemClock as BufferClock
@@ -67,6 +69,7 @@ class Station:
     paths: Paths
     device: Device
     conductor: Conductor
+    governor: Governor
     board: StatusBoard
     intake: Intake
     front: Front
@@ -90,7 +93,8 @@ def build(
         nonces,
         time,
         network.connector,
-        trust(settings.cloud.ca_certificate, settings.cloud.url),
+        trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls),
+        backups=settings.cloud.backup_urls,
     )
     about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
     lifecycle = Lifecycle(is_claimed=lambda: credentials.current is not None)
@@ -139,12 +143,15 @@ def build(
     stages = {state: partial(stage, device) for state, stage in STAGES.items()}
     conductor = Conductor(lifecycle, stages, journal, time.now)
     host = HostTelemetry(paths.data)
-    board = StatusBoard(device, conductor, store, drain, host, intakes, spool, tail)
-    condition.attach(device, board, conductor, drain)
+    governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic)
+    board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail)
+    condition.attach(device, board, conductor, drain, governor)
     watch = LinkWatch(network, conductor, online)
+    watch.when_up(client.meter.link_changed)
+    watch.when_up(client.endpoints.link_came_up)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
-    heartbeat.when_back(drain.kick)
+    heartbeat.when_back(drain.probe)
     configuration.observe(partial(_set_log_level, settings.log.level))
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)
@@ -156,7 +163,9 @@ def build(
         ("link", watch.run),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
         ("drain", partial(_after, claimed, drain.run)),
+        ("failover", partial(return_to_primary, client)),
         ("status", board.run),
+        ("governor", governor.run),
         ("panel", panel.run),
         ("spool", spool.run),
         ("upkeep", upkeep(settings, configuration, store, media, time).run),
@@ -167,6 +176,7 @@ def build(
         paths=paths,
         device=device,
         conductor=conductor,
+        governor=governor,
         board=board,
         intake=intake,
         front=front,

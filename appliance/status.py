@@ -11,16 +11,19 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from appliance import __version__, sentences
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.governor import Governor
 from appliance.intakes import IntakeLog, IntakeStats
 from appliance.logs import Tail
 from appliance.network.latest import Latest
 from appliance.network.port import Link
 from appliance.network.verdict import REFUSED, VERDICTS
 from appliance.sources.spool import Spool
+from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostFacts, HostTelemetry
 from appliance.uplink.time import CloudTime
 from buffer.breaker import BreakerSnapshot, BreakerState
@@ -31,6 +34,7 @@ from buffer.store import Store
 from portal import view
 from portal.ssid import display
 from portal.view import Notice, Sentence, Snapshot
+from protocol.messages import CpuUsage, DiskUsage, MemoryUsage
 from statemachine.lifecycle import State, Transition
 from statemachine.phase import Tone, view_of
 from statemachine.record import CONNECTED
@@ -40,6 +44,9 @@ log = logging.getLogger(__name__)
 REFRESH_S = 2.0
 SHOWN_SKEW_S = 2.0
 DISK_LOW = 0.05
+
+_NO_HOST = HostFacts(MemoryUsage(), CpuUsage(), DiskUsage(), 0.0)
+_NO_DEPTH = Depth({}, 0, 0, 0, None, 0, 0, 0)
 
 _TONES = {
     Tone.STOPPED: "failed",
@@ -68,6 +75,7 @@ class StatusBoard:
         conductor: Conductor,
         store: Store,
         drain: Drain,
+        governor: Governor,
         host: HostTelemetry,
         intakes: IntakeLog,
         spool: Spool,
@@ -75,12 +83,16 @@ class StatusBoard:
     ) -> None:
         self._device = device
         self._conductor = conductor
-        self._store = store
         self._drain = drain
+        self._governor = governor
+        self._store = store
         self._host = host
         self._intakes = intakes
         self._spool = spool
         self._tail = tail
+        self._host_facts_of = Collector("host telemetry", lambda: self._host.facts(), _NO_HOST)
+        self._intake_of = Collector("spool telemetry", self._look_at_intake, IntakeStats())
+        self._depth_of = Collector("buffer telemetry", lambda: self._store.depth(), _NO_DEPTH)
         self._news = Latest(0)
         self._trouble: StoreError | None = None
         self.gathered: Gathered | None = None
@@ -88,16 +100,28 @@ class StatusBoard:
     # --- following ---------------------------------------------------------------------------------------
 
     async def gather(self) -> Gathered:
-        """Looks at the buffer and the host now."""
-        intake = await asyncio.to_thread(self._intakes.stats, self._spool.folder, self._spool.trouble)
-        self.gathered = Gathered(await self._depth(), await self._host.facts(), intake)
+        """Looks at the buffer and the host now; what hangs is shown as it was before."""
+        intake = await self._intake_of.facts()
+        self.gathered = Gathered(await self._depth(), await self._host_facts_of.facts(), intake)
         self._device.panel.degraded(self._degraded())
         return self.gathered
+
+    @property
+    def overruns(self) -> int:
+        """How often gathering took too long since the program started."""
+        return sum(each.overruns for each in self._collectors)
+
+    @property
+    def _collectors(self) -> tuple[Collector[Any], ...]:
+        return self._host_facts_of, self._intake_of, self._depth_of
+
+    async def _look_at_intake(self) -> IntakeStats:
+        return await asyncio.to_thread(self._intakes.stats, self._spool.folder, self._spool.trouble)
 
     async def _depth(self) -> Depth:
         """How full the buffer is; when the disk has a bad day, as far as was known before."""
         try:
-            depth = await self._store.depth()
+            depth = await self._depth_of.facts()
         except BufferClosed:
             raise
         except StoreError as error:
@@ -112,10 +136,23 @@ class StatusBoard:
 
     async def run(self) -> None:
         """Looks again and again until cancelled."""
-        while True:
-            await self.gather()
-            self.announce()
-            await asyncio.sleep(REFRESH_S)
+        try:
+            while True:
+                await self.gather()
+                self.announce()
+                await asyncio.sleep(REFRESH_S)
+        finally:
+            for each in self._collectors:
+                await each.close()
+
+    def supplies(self) -> tuple[float | None, bool, float | None]:
+        """Used share of the disk, whether the buffer cannot write to it, and the charge of a battery."""
+        if self.gathered is None:
+            return None, self._trouble is not None, None
+        host = self.gathered.host
+        used, free = host.disk.used, host.disk.free
+        share = used / (used + free) if used is not None and free is not None and used + free else None
+        return share, self._trouble is not None, host.battery
 
     def announce(self) -> None:
         """Wakes everyone in `changes`."""
@@ -253,11 +290,23 @@ class StatusBoard:
         if device.heartbeat.last_failure and device.claimed:
             fields = {"reason": device.heartbeat.last_failure}
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, fields)))
-        notices += self._clock_notices() + self._storage_notices()
+        notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
             action = Sentence(sentences.CONFIG_ACTION)
             notices.append(Notice("REG-007", Sentence(sentences.CONFIG_REFUSED, fields), action))
+        return notices
+
+    def _uplink_notices(self) -> list[Notice]:
+        """Less than everything, and another address than the first."""
+        notices, judged = list[Notice](), self._governor.judgement
+        if self._device.claimed and judged.level in sentences.LEVELS:
+            code, text, action = sentences.LEVELS[judged.level]
+            notices.append(Notice(code, Sentence(text), Sentence(action)))
+        endpoints = self._device.client.endpoints
+        if endpoints.current != endpoints.primary:
+            sentence = Sentence(sentences.BACKUP, {"address": endpoints.current})
+            notices.append(Notice("UPL-010", sentence, Sentence(sentences.LAST_ERROR_ACTION)))
         return notices
 
     def _clock_notices(self) -> list[Notice]:

@@ -48,7 +48,10 @@ class BreakerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """What pages and the heartbeat show; `retry_in` is zero when a try may go now."""
+    """What pages, heartbeat and metrics show; `retry_in` is zero when a try may go now.
+
+    `openings` and `probes` count since the station was made, also over restarts.
+    """
 
     state: BreakerState
     retry_in: float
@@ -56,6 +59,7 @@ class BreakerSnapshot:
     failures_in_row: int
     openings: int
     last_reason: str | None
+    probes: int = 0
 
 
 class Breaker:
@@ -70,6 +74,7 @@ class Breaker:
         self._failures = 0
         self._successes = 0
         self._openings = 0
+        self._probes = 0
         self._level = 0
         self._not_before = float("-inf")
         self._held_until = float("-inf")
@@ -95,6 +100,7 @@ class Breaker:
         if self._state is BreakerState.OPEN:
             self._state = BreakerState.HALF_OPEN
             self._successes = 0
+        self._probes += self._state is BreakerState.HALF_OPEN
         return self._state is BreakerState.HALF_OPEN
 
     def succeeded(self, now: float) -> None:
@@ -143,7 +149,13 @@ class Breaker:
     def snapshot(self, now: float) -> BreakerSnapshot:
         """Everything that is shown about it."""
         return BreakerSnapshot(
-            self._state, self.wait(now), self._held_until > now, self._failures, self._openings, self._reason
+            self._state,
+            self.wait(now),
+            self._held_until > now,
+            self._failures,
+            self._openings,
+            self._reason,
+            self._probes,
         )
 
     def encode(self, now: float) -> str:
@@ -154,6 +166,7 @@ class Breaker:
                 "window": "".join("1" if good else "0" for good in self._window),
                 "failures": self._failures,
                 "openings": self._openings,
+                "probes": self._probes,
                 "level": self._level,
                 "wait": max(0.0, self._not_before - now),
                 "held": max(0.0, self._held_until - now),
@@ -180,6 +193,7 @@ class Breaker:
         self._window.extend(mark == "1" for mark in str(saved["window"]))
         self._failures = max(0, int(saved["failures"]))
         self._openings = max(0, int(saved["openings"]))
+        self._probes = max(0, int(saved.get("probes", 0)))
         self._level = min(max(0, int(saved["level"])), len(self._policy.recovery))
         self._not_before = now + min(max(0.0, float(saved["wait"])), longest)
         self._held_until = now + min(max(0.0, float(saved["held"])), self._policy.longest_hold * 1.2)

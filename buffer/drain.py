@@ -1,7 +1,9 @@
 """The drain: one task that takes the most urgent messages to the uplink whenever the breaker allows.
 
 Between two batches it looks again, so a critical message waits for one batch at most; and critical ones go
-alone, so nothing else can make them fail. Cancelled at any point, it leaves no lease behind.
+alone, so nothing else can make them fail. A probe is one message, and another one than the last that failed,
+so that a message which the endpoint cannot bear does not keep the breaker open. Cancelled at any point, it
+leaves no lease behind.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from typing import Protocol
 from buffer.backoff import LADDER, Random, ladder_delay
 from buffer.breaker import Breaker, BreakerPolicy, BreakerSnapshot, BreakerState
 from buffer.clock import Clock
+from buffer.degradation import Duties
 from buffer.errors import BufferClosed, StoreError
 from buffer.message import Message, Priority
+from buffer.slowstart import SPREAD_S, STEPS, SlowStart
 from buffer.store import Store
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, Uplink, UplinkDown
 
 _LOG = logging.getLogger(__name__)
 _META_KEY = "breaker"
+_OTHER_PROBES = 20
+"""How far the drain looks for a message that has not failed as a probe."""
 
 
 class MediaKeeper(Protocol):
@@ -37,20 +43,26 @@ class MediaKeeper(Protocol):
 class DrainPolicy:
     """The numbers; times in seconds, sizes in bytes of payload."""
 
-    batch_count: int = 50
-    batch_bytes: int = 256 * 1024
+    batch_count: int = 100
+    batch_bytes: int = 1024 * 1024
     idle_wait: float = 30.0
     expire_every: float = 60.0
     critical_probe_every: float = 30.0
     uncounted_wait: float = 30.0
     ladder: tuple[float, ...] = LADDER
     store_wait: float = 5.0
+    spread: float = SPREAD_S
+    steps: tuple[int, ...] = STEPS
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How the upload goes, in this run; `last_upload_at` also from earlier ones."""
+    """How the upload goes, in this run; `last_upload_at` also from earlier ones.
+
+    After an outage `batch_limit` is the size of the next batch, and `bulk_in` the seconds until anything but
+    critical messages goes.
+    """
 
     last_upload_at: datetime | None
     delivered: int
@@ -58,6 +70,8 @@ class Progress:
     retried: int
     in_flight: int
     breaker: BreakerSnapshot
+    batch_limit: int | None = None
+    bulk_in: float = 0.0
 
 
 class Drain:
@@ -80,7 +94,12 @@ class Drain:
         self._policy = policy or DrainPolicy()
         self._media = media
         self._breaker = Breaker(random, self._policy.breaker)
-        self._remembered = (BreakerState.CLOSED, False)
+        self._slow = SlowStart(random, steps=self._policy.steps, spread=self._policy.spread)
+        self._shared = False
+        self._duties = Duties()
+        self._window_at = float("-inf")
+        self._failed_probes: set[int] = set()
+        self._remembered: tuple[object, ...] = self._worth_remembering()
         self._expired_at = float("-inf")
         self._in_flight = 0
         self._delivered = 0
@@ -101,9 +120,23 @@ class Drain:
                 await asyncio.sleep(self._policy.store_wait)
 
     def kick(self) -> None:
-        """The link came up: try now, whatever the breaker waits for."""
+        """Our own link came up, or a person asks: try now, whatever the breaker waits for."""
+        self._shared = False
+        self._slow.no_spread(self._now())
+        self._window_at = float("-inf")
+        self.probe()
+
+    def probe(self) -> None:
+        """The endpoint seems to be back: try now, though the other stations may be back as well."""
         self._breaker.probe_now(self._now())
         self._store.wake()
+
+    def obey(self, duties: Duties) -> None:
+        """What the level of degradation asks of uploads; critical messages go at once under all of them."""
+        if duties != self._duties:
+            self._duties = duties
+            self._window_at = float("-inf")
+            self._store.wake()
 
     def progress(self) -> Progress:
         """How the upload goes."""
@@ -114,6 +147,8 @@ class Drain:
             self._retried,
             self._in_flight,
             self._breaker.snapshot(self._now()),
+            self._slow.limit,
+            self._bulk_wait(self._now()),
         )
 
     async def _step(self) -> None:
@@ -123,7 +158,20 @@ class Drain:
         elif batch := await self._next_batch():
             await self._deliver(batch)
         else:
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Nothing may go now; the critical end every rest."""
+        if self._duties.batch_every is not None and not self._bulk_wait(self._now()):
+            self._window_at = self._now() + self._duties.batch_every * (0.9 + 0.2 * self._random())
+        if wait := self._bulk_wait(self._now()):
+            await self._store.wait_for_work(min(wait, self._policy.expire_every), Priority.CRITICAL)
+        else:
             await self._store.wait_for_work(self._policy.idle_wait)
+
+    def _bulk_wait(self, now: float) -> float:
+        """Seconds until anything but a critical message may go: after an outage, and between two windows."""
+        return max(self._slow.wait(now), self._window_at - now, 0.0)
 
     # -- the next batch ----------------------------------------------------------------------------------
 
@@ -140,15 +188,32 @@ class Drain:
 
     async def _next_batch(self) -> list[Message]:
         """The most urgent messages; the critical ones alone, a single message while on probation."""
-        limit = self._policy.batch_count if self._breaker.state is BreakerState.CLOSED else 1
-        size = self._policy.batch_bytes
         critical = [Priority.CRITICAL]
         if self._store.waiting(Priority.CRITICAL):
-            batch = await self._store.lease(limit, priorities=critical, max_bytes=size)
+            batch = await self._lease(critical)
             if batch:
                 return batch
-        others = [priority for priority in Priority if priority is not Priority.CRITICAL]
-        return await self._store.lease(limit, priorities=others, max_bytes=size)
+        if self._breaker.state is BreakerState.CLOSED and self._bulk_wait(self._now()):
+            return []
+        return await self._lease([priority for priority in Priority if priority is not Priority.CRITICAL])
+
+    async def _lease(self, priorities: list[Priority]) -> list[Message]:
+        size = self._policy.batch_bytes
+        if self._breaker.state is BreakerState.CLOSED:
+            limit = min(self._policy.batch_count, self._slow.limit or self._policy.batch_count)
+            return await self._store.lease(limit, priorities=priorities, max_bytes=size)
+        probe = await self._store.lease(1, priorities=priorities, max_bytes=size)
+        if not probe or probe[0].id not in self._failed_probes:
+            return probe
+        try:  # what is leased is not handed out twice, so this finds others
+            more = await self._store.lease(_OTHER_PROBES, priorities=list(Priority), max_bytes=size)
+        except BaseException:
+            self._store.release([probe[0].id])
+            raise
+        found = [*probe, *more]
+        chosen = next((each for each in found if each.id not in self._failed_probes), found[0])
+        self._store.release([each.id for each in found if each.id != chosen.id])
+        return [chosen]
 
     # -- one batch ---------------------------------------------------------------------------------------
 
@@ -159,10 +224,10 @@ class Drain:
             outcomes = await self._uplink.deliver(batch)
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")
-            self._breaker.succeeded(self._now())
+            self._note_success()
             await self._settle(batch, outcomes)
         except UplinkDown as down:
-            self._note_failure(down)
+            self._note_failure(batch, down)
         finally:
             # What was settled has no lease any more; the rest is free again, also when we are cancelled.
             self._store.release([message.id for message in batch])
@@ -190,17 +255,34 @@ class Drain:
             delay = ladder_delay(message.retry_count + 1, self._random, self._policy.ladder)
         await self._store.nack([message.id], reason=outcome.reason, retry_in=delay)
 
-    def _note_failure(self, down: UplinkDown) -> None:
+    def _note_success(self) -> None:
+        now, before = self._now(), self._breaker.state
+        self._breaker.succeeded(now)
+        if self._breaker.state is not BreakerState.CLOSED:
+            return
+        if before is BreakerState.CLOSED:
+            self._slow.succeeded()
+            return
+        self._slow.recovered(now, shared=self._shared)
+        self._failed_probes.clear()
+        _LOG.info("the uplink is back; batches grow again, the first in %.0f s", self._slow.wait(now))
+
+    def _note_failure(self, batch: Sequence[Message], down: UplinkDown) -> None:
         now = self._now()
         first = self._breaker.snapshot(now).failures_in_row == 0
         if down.counts:
+            if self._breaker.state is not BreakerState.CLOSED:
+                self._failed_probes.update(message.id for message in batch)
             self._breaker.failed(now, down.reason)
+            self._slow.failed()
+            self._shared = down.shared
         hold = down.retry_after
         if hold is None and not down.counts:
             hold = self._policy.uncounted_wait
         if hold is not None:
             self._breaker.hold(now, hold, down.reason)
-        level = logging.WARNING if first or self._breaker.state is not self._remembered[0] else logging.DEBUG
+        changed = self._worth_remembering() != self._remembered
+        level = logging.WARNING if first or changed else logging.DEBUG
         _LOG.log(level, "the uplink is down (%s), breaker %s", down.reason, self._breaker.state)
 
     # -- upkeep ------------------------------------------------------------------------------------------
@@ -218,14 +300,18 @@ class Drain:
         text = await self._store.get_meta(_META_KEY)
         if text is not None:
             self._breaker = Breaker.decode(text, self._now(), self._random, self._policy.breaker)
+            self._remembered = self._worth_remembering()
 
     async def _remember(self) -> None:
         """Write the breaker down when it changed its mind, not with every try: a note wears the card."""
-        now = self._now()
-        snapshot = self._breaker.snapshot(now)
-        if (snapshot.state, snapshot.held) != self._remembered:
-            self._remembered = (snapshot.state, snapshot.held)
-            await self._store.set_meta(_META_KEY, self._breaker.encode(now))
+        if (worth := self._worth_remembering()) != self._remembered:
+            self._remembered = worth
+            await self._store.set_meta(_META_KEY, self._breaker.encode(self._now()))
+
+    def _worth_remembering(self) -> tuple[object, ...]:
+        """Each opening too: a program that falls over while it probes must not begin at the shortest wait."""
+        snapshot = self._breaker.snapshot(self._now())
+        return snapshot.state, snapshot.held, snapshot.openings
 
     def _now(self) -> float:
         return self._clock.boottime()

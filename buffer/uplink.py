@@ -36,14 +36,23 @@ class UplinkDown(Exception):
     """The endpoint could not be reached, or failed as a whole: refused, timed out, 5xx, 429.
 
     `retry_after` in seconds is the endpoint's wish. `counts` is false for a failure that says nothing about
-    the endpoint, such as a certificate that cannot be checked before the clock is set.
+    the endpoint, such as a certificate that cannot be checked before the clock is set. `shared` is true when
+    every station must have seen the same, because the endpoint itself failed and not the way to it.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, counts: bool = True) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        counts: bool = True,
+        shared: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.counts = counts
+        self.shared = shared
 
 
 class Uplink(Protocol):

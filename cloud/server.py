@@ -81,6 +81,7 @@ async def serve(
             create_app(settings, database, secrets),
             access_log=None,
             shutdown_timeout=settings.shutdown_timeout,
+            auto_decompress=False,  # signatures cover the bytes as sent, and we limit what comes out of them
         )
         await runner.setup()
         try:

@@ -317,6 +317,16 @@ class NetworkQuality(Request):
     packet_loss: float | None = None
 
 
+class Degradation(Request):
+    """How much the station holds back: 1 nothing, 2 uploads bundled, 3 local only, 4 raw data only.
+
+    `reason` is empty, network, connection, disk or battery.
+    """
+
+    level: Annotated[int, Meta(ge=1, le=4)] = 1
+    reason: Text = ""
+
+
 class CameraStatus(Request):
     """The camera program's state, where it is known."""
 
@@ -327,12 +337,13 @@ class CameraStatus(Request):
 
 
 class ErrorCounts(Request):
-    """Since the start of the program."""
+    """Since the start of the program. `collector_overruns`: telemetry that took too long to gather."""
 
     camera_errors: Count = 0
     network_errors: Count = 0
     storage_errors: Count = 0
     detection_errors: Count = 0
+    collector_overruns: Count = 0
 
 
 class Metrics(Request):
@@ -353,7 +364,10 @@ class Backlog(Request):
 
 
 class BufferState(Request):
-    """The whole buffer, by priority name."""
+    """The whole buffer, by priority name. `uploading`: something got through since the heartbeat before.
+
+    `delivered`, `openings` and `probes` only grow: messages delivered, and what the breaker did.
+    """
 
     critical: Backlog = msgspec.field(default_factory=Backlog)
     high: Backlog = msgspec.field(default_factory=Backlog)
@@ -364,6 +378,10 @@ class BufferState(Request):
     expired: Count = 0
     breaker: Text = "closed"
     last_upload: Text | None = None
+    uploading: bool = False
+    delivered: Count = 0
+    openings: Count = 0
+    probes: Count = 0
 
 
 class CommandAck(Request):
@@ -390,6 +408,7 @@ class HeartbeatRequest(Request):
     error_count: ErrorCounts = msgspec.field(default_factory=ErrorCounts)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     buffer: BufferState = msgspec.field(default_factory=BufferState)
+    degradation: Degradation = msgspec.field(default_factory=Degradation)
     network_info: NetworkInfo = msgspec.field(default_factory=NetworkInfo)
     clock: Clock | None = None
     config_version: Count = 0

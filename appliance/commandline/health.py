@@ -17,7 +17,7 @@ from protocol.clock import parse
 
 @dataclass(frozen=True)
 class Health:
-    """The verdict. `fault` is dns, connect, tls, timeout, http or None; times in seconds."""
+    """The verdict. `fault` is dns, connect, refused, tls, timeout, http or None; times in seconds."""
 
     url: str
     reachable: bool

@@ -16,12 +16,16 @@ _CPU_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "soc_thermal", "cpu-therma
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """One look. Bytes, per cent since the look before, °C, seconds since boot."""
+    """One look. Bytes, per cent since the look before, °C, seconds since boot; `battery` from 0 to 1.
+
+    `battery` is None without one, and while it is being charged.
+    """
 
     memory: MemoryUsage
     cpu: CpuUsage
     disk: DiskUsage
     uptime: float
+    battery: float | None = None
 
     @property
     def cpu_percent(self) -> float | None:
@@ -41,7 +45,8 @@ class HostTelemetry:
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> HostFacts:
-        return HostFacts(_memory(), self._cpu(), _disk(self._folder), time.clock_gettime(time.CLOCK_BOOTTIME))
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return HostFacts(_memory(), self._cpu(), _disk(self._folder), uptime, _battery())
 
     def _cpu(self) -> CpuUsage:
         # psutil.cpu_times_percent keeps one "look before" per thread, so in a pool of threads a look may have
@@ -98,6 +103,14 @@ def _temperature() -> float | None:
         if sensors.get(name):
             return round(float(sensors[name][0].current), 1)
     return None
+
+
+def _battery() -> float | None:
+    try:
+        battery = psutil.sensors_battery()
+    except (AttributeError, OSError):
+        return None
+    return None if battery is None or battery.power_plugged else battery.percent / 100
 
 
 def _disk(folder: Path) -> DiskUsage:

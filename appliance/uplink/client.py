@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from appliance.errors import StartRefused
 from appliance.files import to_the_end
 from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
+from appliance.network.meter import QualityMeter
+from appliance.uplink.endpoints import Endpoints
 from appliance.uplink.time import CloudTime
 from protocol import errors
 from protocol.errors import Problem
@@ -26,15 +29,19 @@ from protocol.signature import Request, sign
 log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 MAX_ANSWER = 1 << 20
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 86_400.0
 """A mistaken Retry-After must neither make a station hammer nor silence it for a year."""
+
+_ENDPOINT_FAILS = {502, 503, 504}
+"""Answers with which an address of the cloud says that it is not the one to ask now."""
 
 T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """No answer from the cloud. `fault` is dns, connect, tls or timeout; the text is for a person."""
+    """No answer from the cloud. `fault` is dns, connect, refused, tls, timeout; the text is for people."""
 
     def __init__(self, fault: str, detail: str) -> None:
         super().__init__(detail)
@@ -73,7 +80,10 @@ class Reply:
 
 
 class CloudClient:
-    """One client for the life of the process. Every request is signed by the device key."""
+    """One client for the life of the process. Every request is signed by the device key.
+
+    `url` is the cloud's first address; requests go to the one that `endpoints` has in use.
+    """
 
     def __init__(
         self,
@@ -83,8 +93,11 @@ class CloudClient:
         time: CloudTime,
         connector: Callable[[], aiohttp.BaseConnector],
         tls: ssl.SSLContext | None = None,
+        backups: Sequence[str] = (),
     ) -> None:
         self.url = url.rstrip("/")
+        self.endpoints = Endpoints([self.url, *backups], random.random)
+        self.meter = QualityMeter(time.system.monotonic)
         self.key = key
         self.time = time
         self._nonces = nonces
@@ -136,7 +149,8 @@ class CloudClient:
     async def _once(
         self, method: str, path: str, body: bytes, extra: dict[str, str], timeout: aiohttp.ClientTimeout
     ) -> Reply:
-        url = URL(self.url + path, encoded=True)
+        base = self.endpoints.current
+        url = URL(base + path, encoded=True)
         request = Request(method, url.authority, url.raw_path_qs, extra, body)
         headers = extra | sign(
             request, self.key.private, self.key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
@@ -155,8 +169,27 @@ class CloudClient:
                 answer = await _body(response)
                 reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise unreachable(error) from error
+            fault = unreachable(error)
+            self.meter.unanswered(fault.fault)
+            self.endpoints.failed(base, self.time.system.monotonic(), str(fault))
+            raise fault from error
+        self.meter.answered(self.time.system.monotonic() - sent, len(body))
+        if reply.status in _ENDPOINT_FAILS:
+            self.endpoints.failed(base, self.time.system.monotonic(), f"HTTP {reply.status}")
+        else:
+            self.endpoints.succeeded(base, self.time.system.monotonic())
         return self._judge(reply, sent)
+
+    async def unhealthy(self, base: str) -> str | None:
+        """Why the cloud at this address is not well, by its own `/health`; None when it is."""
+        try:
+            async with self._open().get(
+                URL(base + "/health"), timeout=HEALTH_TIMEOUT, allow_redirects=False, ssl=self._tls or True
+            ) as response:
+                await _body(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return str(unreachable(error))
+        return None if response.status == 200 else f"HTTP {response.status}"
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -226,16 +259,18 @@ def unreachable(error: Exception) -> Unreachable:
                 return Unreachable("tls", f"The secure connection failed: {cause}")
             case socket.gaierror():
                 return Unreachable("dns", "The cloud's name could not be found.")
+            case ConnectionRefusedError():
+                return Unreachable("refused", "Nobody answers at the address of the cloud.")
         cause = cause.__cause__ or getattr(cause, "os_error", None)
     return Unreachable("connect", f"The cloud cannot be reached: {error or type(error).__name__}")
 
 
-def trust(ca_certificate: str | None, url: str) -> ssl.SSLContext | None:
+def trust(ca_certificate: str | None, *urls: str) -> ssl.SSLContext | None:
     """The TLS context for a cloud with its own CA; None for plain http and for public CAs.
 
     Raises `StartRefused` for a file that is no certificate.
     """
-    if not ca_certificate or urlsplit(url).scheme != "https":
+    if not ca_certificate or all(urlsplit(url).scheme != "https" for url in urls):
         return None
     try:
         return ssl.create_default_context(cafile=ca_certificate)

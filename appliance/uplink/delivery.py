@@ -1,20 +1,27 @@
-"""What the buffer hands out, as requests to the cloud: events in batches, then media in pieces."""
+"""What the buffer hands out, as requests to the cloud: events in batches, then media in pieces.
+
+What each answer means for the message and for the breaker is the table in `docs/uplink.md`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
+from appliance.uplink.pace import Pace
 from appliance.uplink.upload import ChangedFile, MediaTicket, NotNow, Upload
 from buffer.errors import MediaMissing, StoreError
 from buffer.media import MediaStore
 from buffer.message import Draft, Message, Priority
 from buffer.store import Store
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from protocol.compression import CODING, WORTH_PACKING, pack
 from protocol.event import BatchAnswer, EventAnswer, EventBatch, PendingMedia
 
 log = logging.getLogger(__name__)
@@ -22,9 +29,17 @@ log = logging.getLogger(__name__)
 EVENT = "event"
 MEDIA = "media"
 
+MOST_BYTES = 256 * 1024
+"""Of one request with several events, as it goes over the wire."""
+
 _NOT_THE_MESSAGE = {401, 403, 404, 408, 429}
 """Answers that say something about us or the moment, not about the message: it is kept."""
-_CREDENTIAL_PAUSE_S = 60.0
+_UNWELCOME = {401, 403, 404}
+_CREDENTIAL_PAUSES_S = (60.0, 300.0, 900.0)
+_MOST_REFUSALS = 3
+"""So often a message is sent alone when something that may not be the cloud refuses it."""
+_BLIND_TRIES = 6
+"""So many parts of a batch may fail with 500 before the cloud itself is said to be ill."""
 
 
 class Delivery:
@@ -37,6 +52,7 @@ class Delivery:
         media: MediaStore,
         credentials: Callable[[], Credentials | None],
         uploaded: Callable[[int], None],
+        pace: Pace | None = None,
     ) -> None:
         """`uploaded` is told how many events the cloud has taken."""
         self._client = client
@@ -44,12 +60,14 @@ class Delivery:
         self._media = media
         self._credentials = credentials
         self._uploaded = uploaded
+        self._pace = pace or Pace(client.time.system.monotonic)
+        self._refusals_in_row = 0
 
     async def deliver(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """One outcome per message. Raises `UplinkDown` when nothing at all could be delivered."""
         credentials = self._credentials()
         if credentials is None:
-            raise UplinkDown("the station is not claimed", retry_after=_CREDENTIAL_PAUSE_S, counts=False)
+            raise UplinkDown("the station is not claimed", retry_after=_CREDENTIAL_PAUSES_S[0], counts=False)
         outcomes: dict[int, Outcome] = {}
         try:
             events = [message for message in batch if message.kind == EVENT]
@@ -60,22 +78,41 @@ class Delivery:
                     outcomes[message.id] = await self._other(credentials, message)
         except (Unreachable, Refused) as error:
             if not outcomes:
-                raise _down(error) from error
+                raise self._down(error) from error
             log.info("the rest of the batch waits: %s", error)
+        self._refusals_in_row = 0
         return [outcomes.get(message.id, Retry("not tried yet", after=0.0)) for message in batch]
 
     async def _events(
         self, credentials: Credentials, messages: Sequence[Message], outcomes: dict[int, Outcome]
     ) -> None:
-        body = msgspec.json.encode(EventBatch(events=[msgspec.Raw(message.payload) for message in messages]))
-        path = credentials.path(credentials.endpoints.events)
         try:
-            reply = await self._client.send("POST", path, body)
+            await self._batch(credentials, messages, outcomes)
         except Refused as refusal:
-            if not _is_about_the_message(refusal):
+            if refusal.status == 500 and len(messages) == 1 and messages[0].retry_count:
+                # It is under suspicion: without company nothing is proved, neither against it nor the cloud.
+                outcomes[messages[0].id] = Retry(str(refusal))
+            elif refusal.status == 500 and len(messages) > 1:
+                await self._search(credentials, messages, outcomes, refusal)
+            elif _is_about_the_message(refusal):
+                await self._apart(credentials, messages, outcomes, refusal)
+            else:
                 raise
-            await self._apart(credentials, messages, outcomes, refusal)
+
+    async def _batch(
+        self, credentials: Credentials, messages: Sequence[Message], outcomes: dict[int, Outcome]
+    ) -> None:
+        body = msgspec.json.encode(EventBatch(events=[msgspec.Raw(message.payload) for message in messages]))
+        headers = {}
+        if len(body) >= WORTH_PACKING:
+            body, headers = await asyncio.to_thread(pack, body), {"content-encoding": CODING}
+        if len(body) > MOST_BYTES and len(messages) > 1:
+            for half in _halves(messages):
+                await self._batch(credentials, half, outcomes)
             return
+        await self._pace.turn(urgent=any(message.priority is Priority.CRITICAL for message in messages))
+        path = credentials.path(credentials.endpoints.events)
+        reply = await self._client.send("POST", path, body, headers=headers)
         answers = reply.read(BatchAnswer).results
         if len(answers) != len(messages):
             raise Unreachable("connect", "The cloud answered for another number of events.")
@@ -91,11 +128,42 @@ class Delivery:
     ) -> None:
         """A batch was refused as a whole: halves find the one that is to blame."""
         if len(messages) == 1:
-            outcomes[messages[0].id] = Rejected(str(refusal))
+            outcomes[messages[0].id] = _refused_alone(messages[0], refusal)
             return
-        middle = len(messages) // 2
-        for half in (messages[:middle], messages[middle:]):
+        for half in _halves(messages):
             await self._events(credentials, half, outcomes)
+
+    async def _search(
+        self,
+        credentials: Credentials,
+        messages: Sequence[Message],
+        outcomes: dict[int, Outcome],
+        refusal: Refused,
+    ) -> None:
+        """500 for a batch: either the cloud is ill, or one message makes it fail and the rest would go.
+
+        A part that goes through is the proof that the cloud is well. Raises `refusal` without such a proof.
+        """
+        parts, guilty, failures, alive = deque(_halves(messages)), list[tuple[Message, Refused]](), 0, False
+        while parts:
+            part = parts.popleft()
+            try:
+                await self._batch(credentials, part, outcomes)
+                alive = True
+            except Refused as again:
+                if again.status != 500:
+                    raise
+                failures += 1
+                if not alive and failures >= _BLIND_TRIES:
+                    raise
+                if len(part) == 1:
+                    guilty.append((part[0], again))
+                else:
+                    parts.extend(_halves(part))
+        if not alive:
+            raise refusal
+        for message, answer in guilty:
+            outcomes[message.id] = _refused_alone(message, answer)
 
     async def _event_outcome(self, message: Message, answer: EventAnswer) -> Outcome:
         if answer.status == "rejected":
@@ -128,6 +196,7 @@ class Delivery:
         upload = Upload(self._client, self._media, f"/v1/devices/{credentials.device_id}/uploads")
         try:
             ticket = msgspec.json.decode(message.payload, type=MediaTicket)
+            await self._pace.turn()
             done = await upload.run(ticket, pause=self._something_more_urgent)
         except (ChangedFile, msgspec.MsgspecError) as error:
             return Rejected(str(error))
@@ -140,21 +209,41 @@ class Delivery:
         except Refused as refusal:
             if not _is_about_the_message(refusal):
                 raise
-            return Rejected(str(refusal))
+            return _refused_alone(message, refusal)
         return Delivered() if done else Retry("a more urgent message goes first", after=0.0)
 
     def _something_more_urgent(self) -> bool:
         return self._store.waiting(Priority.CRITICAL) > 0 or self._store.waiting(Priority.HIGH) > 0
+
+    def _down(self, error: Unreachable | Refused) -> UplinkDown:
+        """What a failure of the whole request says about the endpoint."""
+        if isinstance(error, Unreachable):
+            # A clock that may be years wrong cannot judge a certificate; the cloud is not to blame.
+            early = error.fault == "tls" and not self._client.time.system.quality().synchronized
+            return UplinkDown(str(error), counts=not early, shared=error.fault == "refused")
+        if error.status in _UNWELCOME:
+            self._refusals_in_row += 1
+            longest = len(_CREDENTIAL_PAUSES_S)
+            pause = error.retry_after or _CREDENTIAL_PAUSES_S[min(self._refusals_in_row, longest) - 1]
+            reason = f"the cloud does not accept this station: {error}"
+            return UplinkDown(reason, retry_after=pause, counts=False)
+        return UplinkDown(
+            str(error), retry_after=error.retry_after, counts=error.status != 429, shared=error.status >= 429
+        )
 
 
 def _is_about_the_message(refusal: Refused) -> bool:
     return 400 <= refusal.status < 500 and refusal.status not in _NOT_THE_MESSAGE
 
 
-def _down(error: Unreachable | Refused) -> UplinkDown:
-    if isinstance(error, Unreachable):
-        return UplinkDown(str(error))
-    if error.status in (401, 403, 404):
-        pause = error.retry_after or _CREDENTIAL_PAUSE_S
-        return UplinkDown(f"the cloud does not accept this station: {error}", retry_after=pause, counts=False)
-    return UplinkDown(str(error), retry_after=error.retry_after, counts=error.status != 429)
+def _refused_alone(message: Message, refusal: Refused) -> Outcome:
+    """The cloud's own refusal is final; a bare status may come from a proxy and is tried again."""
+    final = refusal.status < 500 and bool(refusal.code or refusal.reason)
+    if final or message.retry_count + 1 >= _MOST_REFUSALS:
+        return Rejected(str(refusal))
+    return Retry(str(refusal))
+
+
+def _halves(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    middle = len(messages) // 2
+    return messages[:middle], messages[middle:]

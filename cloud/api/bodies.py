@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from cloud.validation import decode
 from protocol import signature
+from protocol.compression import CODING, Damaged, TooLarge, unpack
 from protocol.errors import INVALID, PROBLEM_TYPE, Refusal
 from protocol.limits import MAX_JSON_BYTES
 
@@ -50,6 +52,21 @@ async def signed_request(request: web.Request, limit: int) -> signature.Request:
         lowered = name.lower()
         headers[lowered] = f"{headers[lowered]}, {value}" if lowered in headers else value
     return signature.Request(request.method, request.host, request.raw_path, headers, body)
+
+
+async def unpacked(request: signature.Request, limit: int, *, packed_allowed: bool) -> bytes:
+    """The body without its `Content-Encoding`. Raises `Refusal` 413, 415 or REG-007."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding == "identity":
+        return request.body
+    if coding != CODING or not packed_allowed:
+        raise Refusal(None, INVALID, f"Content-Encoding {coding[:20]} is not accepted here.", status=415)
+    try:
+        return await asyncio.to_thread(unpack, request.body, limit)
+    except TooLarge:
+        raise _too_large(limit) from None
+    except Damaged:
+        raise Refusal("REG-007", INVALID, "The body is not gzip as we read it.", field="$") from None
 
 
 def answer(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from cloud.api.bodies import signed_request
+from cloud.api.bodies import signed_request, unpacked
 from cloud.keys import DEVICE_AUTH
 from cloud.registry.authority import public_key_of
 from cloud.security.device_auth import Claimant
@@ -61,6 +61,8 @@ class Route:
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     max_body: int = MAX_JSON_BYTES
     parameters: Sequence[Parameter] = ()
+    packed: bool = False
+    """Whether a device may send the body in gzip; `max_body` then limits what comes out too."""
 
 
 def install(app: web.Application, routes: Sequence[Route]) -> None:
@@ -92,7 +94,8 @@ def _device(route: Route) -> Handler:
         signed = await signed_request(request, route.max_body)
         path_id = request.match_info.get("device_id")
         device = await request.app[DEVICE_AUTH].device(signed, path_id)
-        return await route.handler(request, device, signed.body)
+        body = await unpacked(signed, route.max_body, packed_allowed=route.packed)
+        return await route.handler(request, device, body)
 
     return handle
 

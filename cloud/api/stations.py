@@ -97,8 +97,10 @@ def _events(path: str, summary: str) -> Route:
         answers={200: EventAnswer | BatchAnswer, 201: EventAnswer},
         max_body=MAX_BATCH_BYTES,
         parameters=[
-            Parameter("Idempotency-Key", "header", "The event's id, for a single event", {"type": "string"})
+            Parameter("Idempotency-Key", "header", "The event's id, for a single event", {"type": "string"}),
+            Parameter("Content-Encoding", "header", "gzip, or nothing", {"type": "string", "enum": ["gzip"]}),
         ],
+        packed=True,
     )
 
 

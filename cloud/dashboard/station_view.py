@@ -16,6 +16,7 @@ from cloud.dashboard.words import (
     size,
     text_to_ms,
 )
+from cloud.fleet.liveness import liveness
 from protocol.messages import (
     Backlog,
     BufferState,
@@ -64,7 +65,7 @@ def facts(reported: HeartbeatRequest | None, network: NetworkInfo | None, *, onl
     latest = reported.network_info if reported.network_info.connection_type else network
     found: Iterable[Fact | None] = (
         _network(latest, reported.network_quality.signal_strength),
-        _sending(reported.buffer),
+        _sending(reported),
         _last_upload(reported.buffer),
         _clock(reported.clock),
         _camera(reported.camera_status),
@@ -88,8 +89,14 @@ def _network(network: NetworkInfo | None, signal: float | None) -> Fact | None:
     return Fact(N_("Network"), _LINKS[network.connection_type], detail=", ".join(details))
 
 
-def _sending(buffer: BufferState) -> Fact:
-    tone, label = breaker_state(buffer.breaker)
+_PROGRESS = {
+    "uploading": (WORKING, N_("Uploading what waited")),
+    "stuck": (FAILED, N_("Stuck: nothing gets through")),
+}
+
+
+def _sending(reported: HeartbeatRequest) -> Fact:
+    tone, label = _PROGRESS.get(liveness(reported, online=True)) or breaker_state(reported.buffer.breaker)
     return Fact(N_("Uplink"), label, tone)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, update
 
 from cloud.fleet.configuration import Configurations
 from cloud.fleet.files import MediaFiles
+from cloud.fleet.liveness import liveness
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventDetail, EventList, EventSummary, MediaItem
 from cloud.fleet.presence import is_online, tone
 from cloud.realtime.bus import Bus
@@ -71,6 +72,7 @@ class Fleet:
             "online": online,
             "last_seen_ms": row.last_seen_ms,
             "first_operational_ms": row.first_operational_ms,
+            "liveness": liveness(_read(row.reported, HeartbeatRequest), online=online),
             "backlog_count": sum(entry.get("count", 0) for entry in backlog),
             "backlog_bytes": sum(entry.get("bytes", 0) for entry in backlog),
             "last_event": last,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from cloud.fleet.liveness import Liveness
 from protocol.messages import Answer, DeviceInfo, HeartbeatRequest, Location, NetworkInfo
 
 Tone = Literal["running", "working", "waiting", "failed", "unknown"]
@@ -60,6 +61,7 @@ class DeviceSummary(Answer):
     online: bool
     last_seen_ms: int | None
     first_operational_ms: int | None
+    liveness: Liveness
     backlog_count: int
     backlog_bytes: int
     last_event: EventSummary | None

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from protocol import errors, signature
 from protocol.clock import from_unix
 from protocol.codes import base64url, new_claim_token, uuid7
+from protocol.compression import CODING, unpack
 from protocol.envelope import Envelope, seal
 from protocol.errors import PROBLEM_TYPE, Problem, Refusal
 from protocol.event import BatchAnswer, Event, EventAnswer, EventBatch, PendingMedia
@@ -103,7 +104,7 @@ class FakeCloud:
         self._server = TestServer(app)
 
     async def __aenter__(self) -> Self:
-        await self._server.start_server()
+        await self._server.start_server(auto_decompress=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -128,7 +129,9 @@ class FakeCloud:
         body = await request.read()
         script = self._script_for(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.requests.append(Heard(request.method, request.path, body, headers, script is None))
+        self.requests.append(
+            Heard(request.method, request.path, plain(request, body), headers, script is None)
+        )
         if script is not None:
             return await script(request, body)
         return await self.honest(request, body)
@@ -143,7 +146,7 @@ class FakeCloud:
         """What a well cloud answers."""
         try:
             self._verify(request, body)
-            return self._route(request, body)
+            return self._route(request, plain(request, body))
         except Refusal as refusal:
             return self.refused(refusal)
 
@@ -363,6 +366,11 @@ class FakeCloud:
             del self.uploads[name]
             raise Refusal("REG-007", "hash_mismatch", "The file that arrived does not have its SHA-256.")
         self.media[place.sha256] = bytes(place.data)
+
+
+def plain(request: web.Request, body: bytes) -> bytes:
+    """The body without its coding."""
+    return unpack(body, 8 << 20) if request.headers.get("Content-Encoding") == CODING else body
 
 
 # --- answers for scripts ------------------------------------------------------------------------------------

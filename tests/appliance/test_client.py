@@ -241,12 +241,12 @@ async def test_every_answer_teaches_the_time_even_a_refusal(cloud: FakeCloud, cl
 # --- no answer ----------------------------------------------------------------------------------------------
 
 
-async def test_a_closed_port_is_told_as_not_connected(tmp_path: Path, free_port: int) -> None:
+async def test_a_closed_port_is_told_as_a_service_that_does_not_run(tmp_path: Path, free_port: int) -> None:
     client = make_client(f"http://127.0.0.1:{free_port}", tmp_path)
     with pytest.raises(Unreachable) as failed:
         await client.send("GET", "/")
     await client.close()
-    assert failed.value.fault == "connect"
+    assert failed.value.fault == "refused"
 
 
 async def test_a_connection_that_is_cut_is_told_as_not_connected(

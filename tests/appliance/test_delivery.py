@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,14 +15,17 @@ import pytest
 from aiohttp import web
 
 from appliance.uplink import upload as upload_module
-from appliance.uplink.delivery import EVENT, MEDIA
+from appliance.uplink.client import Unreachable
+from appliance.uplink.delivery import EVENT, MEDIA, MOST_BYTES
+from appliance.uplink.endpoints import Endpoints
 from buffer.breaker import BreakerState
 from buffer.clock import SystemClock
 from buffer.drain import Drain, DrainPolicy
 from buffer.message import Draft, Priority
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from protocol import compression, signature
 from protocol.event import BatchAnswer, EventAnswer, EventBatch, PendingMedia
-from tests.appliance.fakes import DEVICE_ID, Handler, answer, cut, done_then_cut, problem, says
+from tests.appliance.fakes import DEVICE_ID, Handler, answer, cut, done_then_cut, plain, problem, says
 from tests.appliance.uplink_world import Uplink, uplink
 from tests.appliance.workshop import running, until
 
@@ -59,6 +64,32 @@ async def test_an_event_that_the_cloud_had_already_is_delivered_and_kept_once(wo
         await world.deliver()
     assert kinds(list(await world.deliver())) == ["Delivered"]
     assert len(world.cloud.events) == 1
+
+
+async def test_a_batch_goes_packed_and_its_digest_covers_the_packed_bytes(world: Uplink) -> None:
+    for number in range(20):
+        await world.put_event(number)
+    await world.deliver()
+    [heard] = world.cloud.requests
+    assert heard.headers["content-encoding"] == "gzip"
+    assert int(heard.headers["content-length"]) < len(heard.body) / 3
+    assert heard.headers["content-digest"] == signature.content_digest(compression.pack(heard.body))
+
+
+async def test_a_single_small_event_goes_as_it_is(world: Uplink) -> None:
+    await world.put_event()
+    await world.deliver()
+    assert "content-encoding" not in world.cloud.requests[0].headers
+
+
+async def test_a_batch_that_is_too_large_for_one_request_goes_in_several(world: Uplink) -> None:
+    for number in range(8):
+        noise = base64.b64encode(os.urandom(60_000)).decode()
+        await world.put_event(number, metadata={"noise": noise})
+    outcomes = [outcome for _, outcome in await world.deliver()]
+    assert outcomes == [Delivered()] * 8
+    sizes = [int(each.headers["content-length"]) for each in world.cloud.requests]
+    assert len(sizes) == 2 and max(sizes) <= MOST_BYTES
 
 
 # --- single items -------------------------------------------------------------------------------------------
@@ -120,7 +151,7 @@ async def test_the_guilty_event_of_a_refused_batch_is_found_by_halves(
     cloud = world.cloud
 
     async def refuse_guilty(request: web.Request, body: bytes) -> web.StreamResponse:
-        if made[guilty].event_id.encode() in body:
+        if made[guilty].event_id.encode() in plain(request, body):
             return await problem(status, code="REG-007", detail="no")(request, body)
         return await cloud.honest(request, body)
 
@@ -140,10 +171,10 @@ DOWN: list[tuple[str, Handler, bool, float | None]] = [
     ("408", problem(408), True, None),
     ("429", problem(429, retry_after=17), False, 17.0),
     ("429 without a time", problem(429), False, None),
-    ("500", problem(500), True, None),
     ("502 of a proxy", says(502, b"<html>"), True, None),
     ("503 with a time", problem(503, code="REG-009", retry_after=8), True, 8.0),
     ("504", problem(504), True, None),
+    ("500 of a proxy", says(599, b"<html>"), True, None),
     ("a cut", cut, True, None),
     ("a login page", says(302, Location="http://login.example"), True, None),
     ("another page", says(200, b"<html>"), True, None),
@@ -166,6 +197,132 @@ async def test_what_is_wrong_with_the_way_keeps_every_message(
     assert await world.waiting() == [EVENT] * 3
 
 
+SHARED = [
+    ("429", problem(429), True),
+    ("500", problem(500), True),
+    ("503", problem(503), True),
+    ("403", problem(403), False),
+    ("408", problem(408), False),
+    ("a cut", cut, False),
+]
+
+
+@pytest.mark.parametrize(("fault", "shared"), [row[1:] for row in SHARED], ids=[row[0] for row in SHARED])
+async def test_what_every_station_must_have_seen_is_told_apart_from_our_own_link(
+    world: Uplink, fault: Handler, shared: bool
+) -> None:
+    await world.put_event()
+    world.cloud.script("POST", EVENTS, fault)
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert down.value.shared is shared
+
+
+async def test_a_cloud_whose_service_is_not_running_is_an_outage_of_all_stations(
+    world: Uplink, free_port: int
+) -> None:
+    await world.put_event()
+    world.client.endpoints = Endpoints([f"http://127.0.0.1:{free_port}"], lambda: 0.5)
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert (down.value.shared, down.value.counts) == (True, True)
+
+
+@pytest.mark.parametrize(("synchronized", "counts"), [(False, False), (True, True)])
+async def test_a_certificate_is_not_the_clouds_fault_while_the_clock_is_not_set(
+    world: Uplink, monkeypatch: pytest.MonkeyPatch, synchronized: bool, counts: bool
+) -> None:
+    from firmware.clock import ClockQuality, Source
+
+    async def not_yet_valid(*_: object, **__: object) -> None:
+        raise Unreachable("tls", "certificate is not yet valid")
+
+    source = Source.NTP if synchronized else Source.FLOOR
+    quality = ClockQuality(synchronized=synchronized, source=source, error=None)
+    monkeypatch.setattr(world.client, "send", not_yet_valid)
+    monkeypatch.setattr(world.client.time.system, "quality", lambda: quality)
+    await world.put_event()
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert down.value.counts is counts
+
+
+async def test_a_station_that_is_refused_again_and_again_asks_less_and_less_often(world: Uplink) -> None:
+    await world.put_event()
+    delivery, batch = world.delivery, await world.leased()
+    world.cloud.script("POST", EVENTS, *[problem(403)] * 4)
+    waits = []
+    for _ in range(4):
+        with pytest.raises(UplinkDown) as down:
+            await delivery.deliver(batch)
+        waits.append(down.value.retry_after)
+    assert waits == [60, 300, 900, 900]
+    assert await delivery.deliver(batch) == [Delivered()]
+    world.cloud.script("POST", EVENTS, problem(403))
+    with pytest.raises(UplinkDown) as down:
+        await delivery.deliver(batch)
+    assert down.value.retry_after == 60
+
+
+# --- a message that makes the cloud fail --------------------------------------------------------------------
+
+
+def fails_on(world: Uplink, *guilty: str) -> Handler:
+    async def fail(request: web.Request, body: bytes) -> web.StreamResponse:
+        if any(each.encode() in plain(request, body) for each in guilty):
+            return await problem(500)(request, body)
+        return await world.cloud.honest(request, body)
+
+    return fail
+
+
+@pytest.mark.parametrize("guilty", [[0], [6], [2, 3], [0, 6]])
+async def test_an_event_that_makes_the_cloud_fail_is_found_while_its_neighbours_arrive(
+    world: Uplink, guilty: list[int]
+) -> None:
+    made = [await world.put_event(number) for number in range(7)]
+    world.cloud.script("POST", EVENTS, *[fails_on(world, *(made[each].event_id for each in guilty))] * 30)
+    outcomes = [outcome for _, outcome in await world.deliver()]
+    assert [index for index, outcome in enumerate(outcomes) if outcome != Delivered()] == guilty
+    assert all(isinstance(outcomes[each], Retry) for each in guilty)
+    assert len(world.cloud.events) == 7 - len(guilty)
+
+
+async def test_a_cloud_that_fails_whatever_it_gets_is_down_after_a_few_requests(world: Uplink) -> None:
+    for number in range(50):
+        await world.put_event(number)
+    world.cloud.script("POST", EVENTS, *[problem(500)] * 50)
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert (down.value.counts, down.value.shared) == (True, True)
+    assert len(world.cloud.requests) <= 7
+
+
+async def test_the_third_refusal_of_an_event_that_goes_alone_sets_it_aside(world: Uplink) -> None:
+    made = [await world.put_event(number) for number in range(3)]
+    world.cloud.script("POST", EVENTS, *[fails_on(world, made[1].event_id)] * 400)
+    drain = quick_drain(world)
+    async with running(drain.run):
+        async with asyncio.timeout(30):
+            while drain.progress().rejected < 1:
+                await world.put_event(100 + drain.progress().delivered)
+                await asyncio.sleep(0.01)
+    assert drain.progress().breaker.openings == 0, "nobody else was kept waiting"
+    [dead] = [row for row in await world.store.rows(10) if row.state == "dead"]
+    assert (dead.retry_count >= 2, dead.reason) == (True, "500 Scripted")
+    assert {made[0].event_id, made[2].event_id} <= set(world.cloud.events)
+
+
+async def test_a_refusal_that_may_come_from_a_proxy_is_believed_the_third_time(world: Uplink) -> None:
+    await world.put_event()
+    world.cloud.script("POST", EVENTS, *[says(413, b"<html>")] * 3)
+    drain = quick_drain(world)
+    async with running(drain.run):
+        await until(lambda: drain.progress().rejected == 1)
+    assert drain.progress().retried == 2
+    assert drain.progress().breaker.openings == 0
+
+
 async def test_a_station_without_an_owner_sends_nothing_and_blames_nobody(world: Uplink) -> None:
     world.credentials = None
     await world.put_event()
@@ -186,7 +343,7 @@ async def test_a_timeout_counts_against_the_way(world: Uplink, monkeypatch: pyte
     world.cloud.script("POST", EVENTS, silence)
     send = world.client.send
 
-    async def impatient(method: str, path: str, body: bytes) -> object:
+    async def impatient(method: str, path: str, body: bytes, **_: object) -> object:
         return await send(method, path, body, timeout=aiohttp.ClientTimeout(total=0.1))
 
     monkeypatch.setattr(world.client, "send", impatient)
@@ -274,7 +431,8 @@ async def test_a_file_gives_way_to_what_is_more_urgent_and_goes_on_later(
         (problem(410), Retry),
         (problem(404), Retry),
         (problem(409), Retry),
-        (problem(413), Rejected),
+        (problem(413), Retry),
+        (problem(413, code="REG-007"), Rejected),
     ],
 )
 async def test_what_an_answer_to_a_piece_means_for_its_file(
@@ -337,13 +495,13 @@ async def test_every_fault_of_the_way_in_a_row_loses_and_doubles_nothing(world: 
                 await asyncio.sleep(0.05)
     assert sorted(world.cloud.events) == sorted(each.event_id for each in made)
     batches = world.cloud.heard("POST", EVENTS)
-    assert all(len(msgspec.json.decode(each.body, type=EventBatch).events) <= 50 for each in batches)
+    assert all(len(msgspec.json.decode(each.body, type=EventBatch).events) <= 100 for each in batches)
 
 
 async def test_a_station_that_is_not_accepted_does_not_open_the_breaker(
     world: Uplink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.uplink.delivery._CREDENTIAL_PAUSE_S", 0.01)
+    monkeypatch.setattr("appliance.uplink.delivery._CREDENTIAL_PAUSES_S", (0.01,))
     await world.put_event()
     world.cloud.script("POST", EVENTS, *[problem(403)] * 8)
     drain = quick_drain(world)

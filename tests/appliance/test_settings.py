@@ -75,6 +75,17 @@ def test_text_from_environment_and_flags_becomes_numbers_and_truth_values() -> N
     assert effective.sources.settle_seconds == 0.5
 
 
+def test_backup_addresses_come_as_a_list_or_as_text_with_commas(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[cloud]\nbackup_urls = ["https://b.example", "https://c.example"]\n')
+    two = ("https://b.example", "https://c.example")
+    assert load(file, {}, {}).cloud.backup_urls == two
+    environment = {"METEOR_APPLIANCE_CLOUD_BACKUP_URLS": "https://b.example, https://c.example"}
+    effective = load(None, environment, {})
+    assert effective.cloud.backup_urls == two
+    assert 'backup_urls = ["https://b.example","https://c.example"]' in describe(effective)
+
+
 BAD: list[tuple[str, dict[str, str], dict[str, Any], tuple[str, ...]]] = [
     ("[portal]\nprot = 1", {}, {}, ("config.toml", "portal.prot", "Did you mean port?")),
     ("[portal]\nzzz = 1", {}, {}, ("config.toml", "portal.zzz", "Known here: host, port.")),
@@ -93,6 +104,8 @@ BAD: list[tuple[str, dict[str, str], dict[str, Any], tuple[str, ...]]] = [
     ("[cloud]\nurl = 'https://me:pw@x'", {}, {}, ("config.toml", "cloud.url", "https://")),
     ("[cloud]\nurl = 'https://x/?a=b'", {}, {}, ("config.toml", "cloud.url", "https://")),
     ("[cloud]\nurl = 'http://x.org'", {}, {}, ("config.toml", "cloud.url", "plain http", "Use https://")),
+    ("[cloud]\nbackup_urls = ['ftp://x']", {}, {}, ("config.toml", "cloud.backup_urls", "https://")),
+    ("[cloud]\nbackup_urls = ['http://x']", {}, {}, ("config.toml", "cloud.backup_urls", "plain http")),
     ("[cloud]\nca_certificate = '/no'", {}, {}, ("config.toml", "cloud.ca_certificate", "/no", "leave it")),
     ("[network]\nscenario = '/no'", {}, {}, ("config.toml", "network.scenario", "/no", "leave it")),
     (

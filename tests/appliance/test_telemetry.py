@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from appliance.telemetry.application import Application
+from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostTelemetry, cpu_shares
 from protocol.messages import DiskUsage, ErrorCounts, HeartbeatRequest
 
@@ -127,3 +128,48 @@ def test_errors_are_counted_by_kind_and_outlive_the_day() -> None:
     assert application.counts().errors == ErrorCounts(
         camera_errors=1, network_errors=2, storage_errors=3, detection_errors=4
     )
+
+
+# --- gathering that hangs -----------------------------------------------------------------------------------
+
+
+async def test_a_gathering_that_hangs_gives_the_facts_of_before_and_is_counted_once() -> None:
+    free, calls = asyncio.Event(), 0
+
+    async def gather() -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            await free.wait()
+        return calls
+
+    collector = Collector("sensors", gather, 0, patience=0.01)
+    assert [await collector.facts() for _ in range(4)] == [1, 1, 1, 1]
+    assert (collector.overruns, calls) == (1, 2)
+    free.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [await collector.facts(), await collector.facts()] == [2, 3]
+    await collector.close()
+
+
+async def test_the_first_gathering_that_hangs_gives_the_default() -> None:
+    collector = Collector("sensors", asyncio.Event().wait, False, patience=0.01)
+    assert await collector.facts() is False
+    assert collector.overruns == 1
+    await collector.close()
+
+
+async def test_what_a_gathering_raises_is_raised_and_the_next_one_begins_anew() -> None:
+    answers: list[Exception | int] = [OSError("gone"), 7]
+
+    async def gather() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    collector = Collector("sensors", gather, 0)
+    with pytest.raises(OSError, match="gone"):
+        await collector.facts()
+    assert await collector.facts() == 7

@@ -14,6 +14,7 @@ from yarl import URL
 
 from appliance.uplink import upload as module
 from appliance.uplink.client import Refused, Unreachable
+from appliance.uplink.endpoints import Endpoints
 from appliance.uplink.upload import ChangedFile, NotNow, Upload
 from buffer.errors import MediaMissing
 from tests.appliance.fakes import DEVICE_ID, Handler, cut, done_then_cut, problem, says
@@ -118,7 +119,8 @@ async def test_a_cut_after_any_byte_in_any_direction_is_resumed(world: Uplink, w
     after = after if way == "upward" else after // 8  # answers are shorter than pieces
     proxy = CuttingProxy(URL(world.cloud.url).port or 80, **{way: after})
     async with await asyncio.start_server(proxy.take, "127.0.0.1", 0) as server:
-        world.client.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        world.client.endpoints = Endpoints([address], lambda: 0.5)
         tries = 0
         while ref.sha256 not in world.cloud.media:
             tries += 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -53,10 +54,14 @@ class Uplink:
         return await self.media.add_file(path, "image/jpeg", name, "media", move=False), data
 
     async def put_event(
-        self, number: int = 1, priority: Priority = Priority.HIGH, files: Sequence[MediaRef] = ()
+        self,
+        number: int = 1,
+        priority: Priority = Priority.HIGH,
+        files: Sequence[MediaRef] = (),
+        **changes: Any,
     ) -> Event:
         """An event in the buffer."""
-        made = event(number, media=[Media(**asdict(ref)) for ref in files])
+        made = event(number, media=[Media(**asdict(ref)) for ref in files], **changes)
         await self.store.put(
             Draft(
                 kind=EVENT,

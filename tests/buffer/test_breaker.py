@@ -147,6 +147,12 @@ def test_the_snapshot_says_what_a_person_asks() -> None:
     assert (seen.openings, seen.last_reason, seen.held) == (1, "refused", False)
 
 
+def test_openings_and_probes_are_counted_over_restarts() -> None:
+    breaker, now = play("fffff" + "ff" + "ss")
+    seen = Breaker.decode(breaker.encode(now), 0.0, latest).snapshot(0.0)
+    assert (seen.openings, seen.probes) == (3, 4)
+
+
 def test_a_restart_keeps_state_and_what_is_left_of_the_wait() -> None:
     breaker, now = play("fffff" + "f")
     breaker.hold(now, 200, "maintenance")

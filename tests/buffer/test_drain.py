@@ -13,6 +13,7 @@ import pytest
 from buffer.backoff import Random
 from buffer.breaker import BreakerPolicy, BreakerState
 from buffer.clock import SystemClock
+from buffer.degradation import Level, duties
 from buffer.drain import Drain, DrainPolicy
 from buffer.errors import BufferClosed, DiskFull
 from buffer.message import Message, Priority
@@ -25,6 +26,7 @@ QUICK = DrainPolicy(
     idle_wait=0.05,
     ladder=(0.01, 0.01, 0.01),
     store_wait=0.01,
+    spread=0.0,
     uncounted_wait=0.05,
     breaker=BreakerPolicy(ladder=(0.001, 0.002, 0.003), recovery=(0.02, 0.04, 0.06)),
 )
@@ -242,6 +244,97 @@ async def test_the_breaker_is_remembered_over_a_restart(path: Path) -> None:
             await until(lambda: drain.progress().breaker.state is BreakerState.OPEN)
             assert drain.progress().breaker.retry_in > 3000
             assert later.batches == []
+
+
+async def test_a_crash_loop_does_not_begin_again_at_the_shortest_wait(path: Path) -> None:
+    policy = DrainPolicy(breaker=BreakerPolicy(ladder=(0.001,), recovery=(0.01, 3600.0)))
+    async with await Store.open(path) as store:
+        await put(store, "h1")
+        uplink = FakeUplink(*[UplinkDown("502")] * 6)
+        async with draining(store, uplink, policy) as drain:
+            await until(lambda: drain.progress().breaker.openings == 2)
+            await until(lambda: drain.progress().in_flight == 0)
+    async with await Store.open(path) as store, draining(store, FakeUplink(), policy) as drain:
+        await until(lambda: drain.progress().breaker.openings == 2)
+        assert drain.progress().breaker.retry_in > 3000
+
+
+async def open_then_close(real: Store, fault: UplinkDown, *names: str) -> tuple[FakeUplink, DrainPolicy]:
+    """Five failures with one message, and a drain policy whose spread is long."""
+    policy = DrainPolicy(
+        batch_count=100,
+        idle_wait=0.05,
+        spread=3600.0,
+        breaker=BreakerPolicy(ladder=(0.001,), recovery=(0.02,)),
+    )
+    await put(real, *names)
+    return FakeUplink(*[fault] * 5), policy
+
+
+async def test_after_an_outage_of_the_cloud_only_the_critical_go_at_once(real: Store) -> None:
+    uplink, policy = await open_then_close(real, UplinkDown("503", shared=True), "h1", "h2", "h3")
+    async with draining(real, uplink, policy, HIGHEST) as drain:
+        await until(
+            lambda: drain.progress().breaker.state is BreakerState.CLOSED and drain.progress().bulk_in > 0
+        )
+        assert uplink.accepted == ["h1", "h2"], "the two probes"
+        await put(real, "c1")
+        await until(lambda: uplink.accepted == ["h1", "h2", "c1"])
+        assert drain.progress().bulk_in > 3000
+        drain.kick()
+        await until(lambda: uplink.accepted[-1] == "h3")
+
+
+async def test_after_an_outage_of_our_own_link_everything_goes_at_once_in_growing_batches(
+    real: Store,
+) -> None:
+    names = [f"h{number:03}" for number in range(2 + 10 + 50 + 100 + 5)]
+    uplink, policy = await open_then_close(real, UplinkDown("no route"), *names)
+    async with draining(real, uplink, policy, HIGHEST):
+        await until(lambda: uplink.accepted == names)
+    assert [len(batch) for batch in uplink.batches[5:]] == [1, 1, 10, 50, 100, 5]
+
+
+async def test_on_a_poor_day_uploads_are_bundled_and_only_the_critical_go_at_once(real: Store) -> None:
+    uplink = FakeUplink()
+    async with draining(real, uplink) as drain:
+        drain.obey(duties(Level.REDUCED))
+        await put(real, "h1", "h2")
+        await until(lambda: drain.progress().bulk_in > 0)
+        assert uplink.accepted == ["h1", "h2"], "the first window is open at once and lasts until all is sent"
+        assert 269 < drain.progress().bulk_in <= 270
+        await put(real, "h3", "c1", "h4")
+        await until(lambda: uplink.accepted == ["h1", "h2", "c1"])
+        await asyncio.sleep(0.05)
+        assert len(uplink.accepted) == 3
+        drain.obey(duties(Level.FULL))
+        await until(lambda: uplink.accepted[3:] == ["h3", "h4"])
+
+
+@pytest.mark.parametrize(("random", "least", "most"), [(LOWEST, 269, 270), (HIGHEST, 329, 330)])
+async def test_the_windows_of_a_fleet_do_not_fall_together(
+    real: Store, random: Random, least: float, most: float
+) -> None:
+    async with draining(real, FakeUplink(), random=random) as drain:
+        drain.obey(duties(Level.REDUCED))
+        await until(lambda: drain.progress().bulk_in > 0)
+        assert least < drain.progress().bulk_in <= most
+
+
+async def test_a_message_that_the_endpoint_cannot_bear_is_not_the_probe_for_ever(real: Store) -> None:
+    await put(real, "h1", "h2", "h3")
+    uplink = FakeUplink()
+
+    def fail_on_first(batch: Sequence[Message]) -> Sequence[Outcome]:
+        if any(message.payload == b"h1" for message in batch):
+            raise UplinkDown("500")
+        return accept(batch)
+
+    uplink.script = [fail_on_first] * 8
+    async with draining(real, uplink) as drain:
+        await until(lambda: uplink.accepted[:2] == ["h2", "h3"])
+        await until(lambda: drain.progress().breaker.probes == 3)
+        assert uplink.batches[5:8] == [["h1"], ["h2"], ["h3"]]
 
 
 async def test_cancelled_in_the_middle_of_a_delivery_it_leaves_nothing_leased(real: Store) -> None:

@@ -125,7 +125,7 @@ async def running_cloud(
     database = Database(settings.database)
     await asyncio.to_thread(upgrade, database)
     app = create_app(settings, database, secrets, clock)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, auto_decompress=False)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     try:

@@ -339,6 +339,7 @@ def summary(tone: str, **changes: object) -> DeviceSummary:
         "online": True,
         "last_seen_ms": 5,
         "first_operational_ms": 1,
+        "liveness": "well",
         "backlog_count": 3,
         "backlog_bytes": 9,
         "last_event": None,

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import func, select
 
 from cloud.store import schema
+from protocol.compression import pack
 from protocol.event import BatchAnswer, EventAnswer, EventBatch
 from tests.cloud.cloud_server import Cloud, Person
-from tests.cloud.station_client import Station
+from tests.cloud.station_client import Reply, Station
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
 
@@ -221,3 +222,65 @@ async def test_the_owner_reads_events_in_pages_newest_first(station: Station, ad
 async def test_a_page_that_cannot_be_is_refused(station: Station, ada: Person, query: str) -> None:
     reply = await ada.send("GET", f"{station.place}/events?{query}")
     assert (reply.status, reply.problem.code) == (422, "REG-007")
+
+
+# --- packed bodies ------------------------------------------------------------------------------------------
+
+
+async def packed(station: Station, body: bytes, coding: str = "gzip") -> Reply:
+    return await station.send("POST", f"{station.place}/events", body, {"content-encoding": coding})
+
+
+async def test_a_batch_may_come_packed(cloud: Cloud, station: Station) -> None:
+    batch = EventBatch(events=[msgspec.Raw(msgspec.json.encode(station.event())) for _ in range(20)])
+    reply = await packed(station, pack(msgspec.json.encode(batch)))
+    assert [each.status for each in reply.read(BatchAnswer).results] == ["received"] * 20
+    assert await count(cloud) == 20
+
+
+async def test_an_event_has_the_same_hash_packed_and_plain(cloud: Cloud, station: Station) -> None:
+    body = msgspec.json.encode(station.event())
+    assert (await packed(station, pack(body))).status == 201
+    again = await station.send("POST", f"{station.place}/events", body)
+    assert again.read(EventAnswer).duplicate
+
+
+BOMB = pack(b" " * (64 << 20))
+
+BAD_PACKETS: list[tuple[str, bytes, str, int, str | None]] = [
+    ("a bomb", BOMB, "gzip", 413, None),
+    ("no gzip", b"{}", "gzip", 422, "REG-007"),
+    ("cut off", pack(b"{}" * 1000)[:-9], "gzip", 422, "REG-007"),
+    ("something behind it", pack(b"{}") + b"x", "gzip", 422, "REG-007"),
+    ("two members", pack(b"{}") * 2, "gzip", 422, "REG-007"),
+    ("another coding", b"{}", "br", 415, None),
+    ("packed twice", b"{}", "gzip, gzip", 415, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "status", "code"),
+    [row[1:] for row in BAD_PACKETS],
+    ids=[row[0] for row in BAD_PACKETS],
+)
+async def test_a_bad_packet_is_refused_and_costs_nothing(
+    cloud: Cloud, station: Station, body: bytes, coding: str, status: int, code: str | None
+) -> None:
+    reply = await packed(station, body, coding)
+    assert (reply.status, reply.problem.code) == (status, code)
+    assert await count(cloud) == 0
+
+
+async def test_the_digest_is_that_of_the_packed_bytes(station: Station) -> None:
+    body = msgspec.json.encode(station.event())
+    path = f"{station.place}/events"
+    headers = station.signed("POST", path, body, {"content-encoding": "gzip"})
+    reply = await station.raw("POST", path, pack(body), headers)
+    assert (reply.status, reply.problem.code) == (401, "REG-004")
+
+
+async def test_only_events_may_come_packed(station: Station) -> None:
+    reply = await station.send(
+        "POST", f"{station.place}/heartbeat", pack(b"{}"), {"content-encoding": "gzip"}
+    )
+    assert reply.status == 415

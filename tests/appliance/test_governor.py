@@ -1,0 +1,182 @@
+"""The level of degradation in the running parts: what drives it, who obeys, and where it is seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.governor import Governor
+from appliance.identity.credentials import from_claim
+from appliance.network.meter import QualityMeter
+from appliance.report import Condition
+from appliance.station import Station
+from appliance.telemetry.host import HostFacts, HostTelemetry
+from buffer.breaker import BreakerSnapshot, BreakerState
+from buffer.degradation import Duties, Level
+from buffer.drain import Progress
+from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatRequest
+from tests.appliance.fakes import FakeCloud
+from tests.appliance.workshop import HOME, running, station, until
+
+
+class FakeDrain:
+    """Shows a breaker and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.state = BreakerState.CLOSED
+        self.failures = 0
+        self.duties = Duties()
+
+    def progress(self) -> Progress:
+        breaker = BreakerSnapshot(self.state, 0.0, False, self.failures, 0, None)
+        return Progress(None, 0, 0, 0, 0, breaker)
+
+    def obey(self, duties: Duties) -> None:
+        self.duties = duties
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.drain = FakeDrain()
+        self.meter = QualityMeter(lambda: self.now)
+        self.disk: float | None = 0.3
+        self.governor = Governor(
+            self.drain,  # type: ignore[arg-type]
+            self.meter,
+            lambda: (self.disk, False, None),
+            lambda: self.now,
+        )
+
+    def after(self, seconds: float) -> Level:
+        self.now += seconds
+        self.governor.look()
+        return self.governor.judgement.level
+
+
+def test_a_breaker_that_only_probes_is_an_outage_until_a_probe_gets_through() -> None:
+    world = World()
+    world.drain.state, world.drain.failures = BreakerState.OPEN, 5
+    assert world.after(0) is Level.REDUCED
+    world.drain.state = BreakerState.HALF_OPEN
+    assert world.after(120) is Level.OFFLINE, "a probe on its way is no answer"
+    world.drain.failures = 0
+    assert world.after(1) is Level.REDUCED
+    assert world.drain.duties.batch_every == 300
+    world.drain.state = BreakerState.CLOSED
+    assert [world.after(1), world.after(60)] == [Level.REDUCED, Level.FULL]
+    assert world.drain.duties.batch_every is None
+
+
+def test_a_poor_connection_is_measured_and_answered_with_bundled_uploads() -> None:
+    world = World()
+    for _ in range(3):
+        world.meter.answered(0.9, 500)
+    assert world.after(0) is Level.REDUCED
+    assert world.governor.judgement.reason == "connection"
+
+
+def test_a_full_disk_does_not_keep_back_what_would_free_it(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.disk = 0.9
+    assert world.after(0) is Level.CONSERVE
+    assert world.drain.duties.batch_every is None
+    assert "degradation level 4 (was 1): disk" in caplog.text
+
+
+@pytest.fixture
+async def made(tmp_path: Path, cloud: FakeCloud) -> AsyncIterator[Station]:
+    async with station(tmp_path, cloud.url) as built:
+        await built.device.network.start()
+        yield built
+
+
+def owner(made: Station) -> Condition:
+    told = made.device.heartbeat._owner
+    assert isinstance(told, Condition)
+    return told
+
+
+async def describe(made: Station) -> HeartbeatRequest:
+    return await owner(made).describe()
+
+
+def poor(made: Station) -> None:
+    made.device.client.meter.answered(0.9, 500)
+    made.governor.look()
+
+
+async def test_the_heartbeat_tells_the_level_and_says_less_on_a_poor_day(made: Station) -> None:
+    await describe(made)
+    full = await describe(made)
+    assert (full.degradation.level, full.degradation.reason) == (1, "")
+    assert full.cpu_usage != CpuUsage()
+    poor(made)
+    reduced = await describe(made)
+    assert (reduced.degradation.level, reduced.degradation.reason) == (2, "connection")
+    assert reduced.cpu_usage == CpuUsage()
+    assert reduced.network_quality.latency == 900
+    assert reduced.disk_usage == full.disk_usage or reduced.disk_usage.total == full.disk_usage.total
+
+
+async def test_on_a_poor_day_a_new_configuration_is_taken_once_an_hour(
+    made: Station, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr(made.conductor, "request", taken.append)
+    envelope = cloud.envelope()
+
+    def offer(version: int) -> int:
+        owner(made).configured(ConfigUpdates(version=version, updates={}, signature=envelope))
+        return len(taken)
+
+    now = [10_000.0]
+    monkeypatch.setattr(made.device.time.system, "monotonic", lambda: now[0])
+    poor(made)
+    assert [offer(1), offer(2)] == [1, 1]
+    now[0] += 3601
+    assert offer(2) == 2
+
+
+async def test_the_status_page_says_what_the_level_means(
+    made: Station, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+    assert not [each for each in made.board.snapshot().warnings if each.code.startswith("UPL")]
+    poor(made)
+    [notice] = [each for each in made.board.snapshot().warnings if each.code.startswith("UPL")]
+    assert notice.code == "UPL-002"
+    assert "every five minutes" in str(notice.sentence)
+
+
+async def test_a_sensor_that_hangs_delays_neither_the_heartbeat_nor_the_uploads(
+    made: Station, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread hangs until the test lets it go; heartbeats and an event go meanwhile."""
+    hang = threading.Event()
+    host = made.board._host_facts_of
+    monkeypatch.setattr(host, "_patience", 0.01)
+
+    def stuck(_self: HostTelemetry) -> HostFacts:
+        hang.wait(60)
+        raise OSError("the sensor went away")
+
+    monkeypatch.setattr(HostTelemetry, "_read", stuck)
+    made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    services = dict(made.services)
+    await made.device.network.join(HOME)
+    try:
+        async with running(services["heartbeat"], services["drain"], services["conductor"], services["link"]):
+            await until(lambda: len(cloud.heartbeats) >= 1)
+            await made.device.note_start()
+            made.device.heartbeat.kick()
+            await until(lambda: len(cloud.heartbeats) >= 2 and len(cloud.events) == 1)
+        assert cloud.heartbeats[-1].error_count.collector_overruns >= 1
+        assert cloud.heartbeats[-1].memory_usage.total is None, "what is unknown is null"
+    finally:
+        hang.set()
+        await host.close()
