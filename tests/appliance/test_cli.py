@@ -326,10 +326,18 @@ async def test_health_tells_whether_the_cloud_is_well(
     assert done.json["clock_offset_s"] > 1e9, "how far this clock runs ahead"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://", "ftp://127.0.0.1"])
-async def test_health_names_the_part_of_the_way_that_is_broken(shell: Shell, url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://127.0.0.1:1", "refused"),
+        ("nonsense", "connect"),
+        ("http://", "connect"),
+        ("ftp://127.0.0.1", "connect"),
+    ],
+)
+async def test_health_names_the_part_of_the_way_that_is_broken(shell: Shell, url: str, fault: str) -> None:
     done = await shell.run("health", "--json", "--api-url", url)
-    assert (done.code, done.json["fault"], done.json["reachable"]) == (Exit.UNREACHABLE, "connect", False)
+    assert (done.code, done.json["fault"], done.json["reachable"]) == (Exit.UNREACHABLE, fault, False)
 
 
 # --- permission ---------------------------------------------------------------------------------------------
