@@ -29,6 +29,7 @@ from appliance.intakes import IntakeLog, note
 from appliance.journal import Journal
 from appliance.linkwatch import LinkWatch
 from appliance.logs import Tail
+from appliance.network.maintain import Maintainer
 from appliance.network.port import NetworkPort
 from appliance.panel import Panel
 from appliance.paths import Paths
@@ -166,6 +167,7 @@ def build(
         ("failover", partial(return_to_primary, client)),
         ("status", board.run),
         ("governor", governor.run),
+        ("connection", Maintainer(network, client.meter, clock.monotonic).run),
         ("panel", panel.run),
         ("spool", spool.run),
         ("upkeep", upkeep(settings, configuration, store, media, time).run),

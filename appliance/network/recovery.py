@@ -14,7 +14,7 @@ from appliance.network.quality import Quality
 
 GOOD_CHECK_S = 30.0
 POOR_CHECK_S = 60.0
-FIRST_RETRY_S = 5.0
+FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
 MAX_FAILURES = 5
 """After more failures in a row than this, the set-up hotspot opens as a rescue."""

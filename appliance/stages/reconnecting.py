@@ -5,17 +5,18 @@ import logging
 
 from appliance.device import Device
 from appliance.network.port import JoinFailed
+from appliance.network.quality import Quality
+from appliance.network.recovery import Action, Plan, plan
 from statemachine.lifecycle import Trigger
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""After the sixth failure the rescue hotspot opens."""
-
 
 async def run(device: Device) -> Trigger:
     """Back on a network, or out of ideas."""
-    for pause in (*PAUSES_S, 0.0):
+    step: Plan | None = None
+    now = device.time.system.monotonic
+    while step is None or step.action is not Action.RESCUE:
         if device.network.link().online:
             return await _back(device)
         if not await device.network.stored():
@@ -24,7 +25,9 @@ async def run(device: Device) -> Trigger:
             await device.network.reconnect()
         except JoinFailed as failure:
             await device.journal.fail(failure.code, str(failure))
-            await asyncio.sleep(pause)
+            step = plan(Quality.NONE, step, now())
+            if step.action is Action.RECONNECT:
+                await asyncio.sleep(step.check_at - now())
         else:
             return await _back(device)
     return Trigger.RECONNECT_FAILED

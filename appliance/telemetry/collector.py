@@ -40,12 +40,14 @@ class Collector(Generic[T]):
         """
         if self._running is None:
             self._running, self._late = asyncio.create_task(self._gathered(), name=self._name), False
-        await asyncio.wait([self._running], timeout=0 if self._late else self._patience)
-        if not self._running.done():
+        gathering = self._running  # another caller may wait for the same one, and be done with it first
+        await asyncio.wait([gathering], timeout=0 if self._late else self._patience)
+        if not gathering.done():
             self._note_overrun()
             return self._last
-        done, self._running = self._running, None
-        self._last = done.result()
+        if self._running is gathering:
+            self._running = None
+        self._last = gathering.result()
         return self._last
 
     async def close(self) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from appliance.stages import activating, claiming, connecting, error, network_ready, reconnecting
+from appliance.network import recovery
+from appliance.stages import activating, claiming, connecting, error, network_ready
 from tests.appliance.fakes import FakeCloud
 
 
@@ -18,7 +19,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_ready, "RETRY_S", (0.01,) * 5)
     monkeypatch.setattr(network_ready, "SHORTEST_S", 0.01)
     monkeypatch.setattr(activating, "RETRY_S", 0.01)
-    monkeypatch.setattr(reconnecting, "PAUSES_S", (0.01,) * 5)
+    monkeypatch.setattr(recovery, "FIRST_RETRY_S", 0.001)
     monkeypatch.setattr(error, "PAUSES_S", (0.01, 0.02))
 
 

@@ -12,6 +12,7 @@ from appliance.governor import Governor
 from appliance.identity.credentials import from_claim
 from appliance.network.meter import QualityMeter
 from appliance.report import Condition
+from appliance.sources.schema import Observation
 from appliance.station import Station
 from appliance.telemetry.host import HostFacts, HostTelemetry
 from buffer.breaker import BreakerSnapshot, BreakerState
@@ -19,7 +20,7 @@ from buffer.degradation import Duties, Level
 from buffer.drain import Progress
 from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatRequest
 from tests.appliance.fakes import FakeCloud
-from tests.appliance.workshop import HOME, running, station, until
+from tests.appliance.workshop import HOME, running, station, until, write_scenario
 
 
 class FakeDrain:
@@ -180,3 +181,24 @@ async def test_a_sensor_that_hangs_delays_neither_the_heartbeat_nor_the_uploads(
     finally:
         hang.set()
         await host.close()
+
+
+async def test_what_waited_is_sent_within_half_a_minute_of_the_networks_return(
+    made: Station, cloud: FakeCloud, tmp_path: Path, quick: None
+) -> None:
+    made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    await made.device.network.join(HOME)
+    async with running(*(service for name, service in made.services if name not in ("button", "panel"))):
+        await until(lambda: len(cloud.heartbeats) >= 1)
+        write_scenario(tmp_path, in_range=False)
+        await until(lambda: not made.device.network.link().online)
+        async with made.intake.delivery() as delivery:
+            await delivery.accept(
+                Observation(event_type="meteor", timestamp="2026-08-12T22:00:00Z"), [], "test"
+            )
+        await until(lambda: made.board.snapshot().breaker.retry_in is not None)
+        assert not cloud.events
+        write_scenario(tmp_path, in_range=True)
+        await until(lambda: len(cloud.events) == 1, 30)
+    assert cloud.heartbeats[0].degradation.level == 1

@@ -58,14 +58,14 @@ def test_without_a_connection_the_waits_double_until_the_rescue_opens() -> None:
         waits.append(current.check_at - now)
         actions.append(current.action)
         now = current.check_at
-    assert waits == [5, 10, 20, 40, 80, 180, 180, 180]
+    assert waits == [1, 2, 4, 8, 16, 180, 180, 180]
     assert actions == [Action.RECONNECT] * 5 + [Action.RESCUE] * 3
 
 
 def test_one_good_check_forgets_all_failures() -> None:
     failed = Plan(Action.RESCUE, 0.0, failures=9)
     good = plan(Quality.GOOD, failed, 10.0)
-    assert plan(Quality.NONE, good, 40.0) == Plan(Action.RECONNECT, 45.0, failures=1)
+    assert plan(Quality.NONE, good, 40.0) == Plan(Action.RECONNECT, 41.0, failures=1)
 
 
 def test_the_wait_has_an_upper_limit() -> None:

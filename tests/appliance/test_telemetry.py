@@ -160,6 +160,20 @@ async def test_the_first_gathering_that_hangs_gives_the_default() -> None:
     await collector.close()
 
 
+async def test_two_who_ask_at_once_share_one_gathering() -> None:
+    calls = 0
+
+    async def gather() -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.01)
+        return calls
+
+    collector = Collector("sensors", gather, 0)
+    assert await asyncio.gather(*(collector.facts() for _ in range(5))) == [1] * 5
+    assert await collector.facts() == 2
+
+
 async def test_what_a_gathering_raises_is_raised_and_the_next_one_begins_anew() -> None:
     answers: list[Exception | int] = [OSError("gone"), 7]
 
