@@ -103,7 +103,7 @@ STATES = [
 def test_a_station_that_is_killed_resumes(
     station: Station, owner: Owner, reach: Callable[[Station, Owner], None]
 ) -> None:
-    before = station.status()
+    before = card(station)
     reach(station, owner)
     station.drop("kept", event(1))
     eventually(lambda: not list((station.data / "spool").glob("*.json")), "the event is accepted")
@@ -111,10 +111,9 @@ def test_a_station_that_is_killed_resumes(
     station.scenario.write_text(SCENARIO)
     station.start()
 
-    after = station.status()
-    assert after["short_id"] == before["short_id"], "the identity survives"
+    assert station.status()["short_id"] == before["short_id"], "the identity survives"
     if reach in UNCLAIMED:
-        assert after["card"]["pin"] == before["card"]["pin"], "no second PIN for a live claim"
+        assert card(station)["pin"] == before["pin"], "no second PIN for a live claim"
         finish_by_hand(station, owner)
     station.wait_for("operational", seconds=60)
     station.drop("after", event(2))
