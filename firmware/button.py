@@ -164,5 +164,6 @@ class EvdevButton:
 async def _set_or_late(event: asyncio.Event, seconds: float | None) -> None:
     """Wait for the event, though no longer than so many seconds, and clear it."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     event.clear()

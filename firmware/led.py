@@ -89,7 +89,8 @@ class SysfsLed:
         """Hold the light for so long; True as soon as another pattern is asked for."""
         self._light(pattern.colour if lit else None)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
             return True
         return False
 

@@ -112,7 +112,7 @@ def clock(snapshot: Snapshot, language: Language) -> Answer:
     return Answer("running", language.tell(N_("Yes")), more)
 
 
-_TODO = {
+_ADVICE = {
     "setup": N_("Choose a network"),
     "configuring": N_("Choose a network"),
     "connecting": N_("Wait until it has joined"),
@@ -129,7 +129,7 @@ def todo(snapshot: Snapshot, language: Language) -> Answer:
     if snapshot.warnings:
         first = snapshot.warnings[0]
         return Answer("working", language.say(first.action or first.sentence), first.code)
-    text = _TODO.get(snapshot.state)
+    text = _ADVICE.get(snapshot.state)
     if text is None:
         well = snapshot.state == "operational"
         more = language.tell(N_("All is well")) if well else language.say(snapshot.step)
