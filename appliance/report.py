@@ -164,7 +164,9 @@ class Condition:
         self._conductor.request(Trigger.UPDATE_RECEIVED)
 
     def advised(self, answer: HeartbeatAnswer) -> None:
-        """Warnings of the cloud are logged when they appear."""
+        """Warnings of the cloud are logged when they appear; how it spreads its stations is obeyed."""
+        if answer.backlog_spread is not None:
+            self._drain.spread_over(answer.backlog_spread)
         for warning in answer.warnings:
             if warning not in self._warnings:
                 log.warning("the cloud says: %s", warning)

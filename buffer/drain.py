@@ -1,9 +1,9 @@
 """The drain: one task that takes the most urgent messages to the uplink whenever the breaker allows.
 
 Between two batches it looks again, so a critical message waits for one batch at most; and critical ones go
-alone, so nothing else can make them fail. A probe is one message, and another one than the last that failed,
-so that a message which the endpoint cannot bear does not keep the breaker open. Cancelled at any point, it
-leaves no lease behind.
+alone, so nothing else can make them fail. A probe is one message, and another one than the last that was sent
+and failed, so that a message which the endpoint cannot bear does not keep the breaker open. Cancelled at any
+point, it leaves no lease behind.
 """
 
 from __future__ import annotations
@@ -138,6 +138,11 @@ class Drain:
             self._window_at = float("-inf")
             self._store.wake()
 
+    def spread_over(self, seconds: float) -> None:
+        """The cloud names the time over which its stations come back after an outage."""
+        self._slow.spread_over(seconds, self._now())
+        self._store.wake()
+
     def progress(self) -> Progress:
         """How the upload goes."""
         return Progress(
@@ -271,7 +276,7 @@ class Drain:
         now = self._now()
         first = self._breaker.snapshot(now).failures_in_row == 0
         if down.counts:
-            if self._breaker.state is not BreakerState.CLOSED:
+            if down.sent and self._breaker.state is not BreakerState.CLOSED:
                 self._failed_probes.update(message.id for message in batch)
             self._breaker.failed(now, down.reason)
             self._slow.failed()

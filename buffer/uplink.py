@@ -37,7 +37,8 @@ class UplinkDown(Exception):
 
     `retry_after` in seconds is the endpoint's wish. `counts` is false for a failure that says nothing about
     the endpoint, such as a certificate that cannot be checked before the clock is set. `shared` is true when
-    every station must have seen the same, because the endpoint itself failed and not the way to it.
+    every station must have seen the same, because the endpoint itself failed and not the way to it. `sent` is
+    false when no message can be to blame, because none left this station.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class UplinkDown(Exception):
         retry_after: float | None = None,
         counts: bool = True,
         shared: bool = False,
+        sent: bool = True,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.counts = counts
         self.shared = shared
+        self.sent = sent
 
 
 class Uplink(Protocol):

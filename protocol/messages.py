@@ -444,11 +444,13 @@ class Recommendation(Answer):
 
 
 class HeartbeatAnswer(Answer):
-    """`next_heartbeat_in` (seconds) is the cloud's load valve, and obeyed."""
+    """`next_heartbeat_in` (seconds) is the cloud's load valve, and obeyed. `backlog_spread` (seconds) is the
+    time over which stations come back with their backlog after the cloud was away."""
 
     status: Literal["ok", "warning", "error"]
     server_time: str
     next_heartbeat_in: int
+    backlog_spread: Annotated[float, Meta(ge=0)] | None = None
     device_name: str | None = None
     commands: list[Command] = []
     config_updates: ConfigUpdates | None = None

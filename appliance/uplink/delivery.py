@@ -35,6 +35,8 @@ MOST_BYTES = 256 * 1024
 _NOT_THE_MESSAGE = {401, 403, 404, 408, 429}
 """Answers that say something about us or the moment, not about the message: it is kept."""
 _UNWELCOME = {401, 403, 404}
+_BEFORE_SENDING = {"dns", "refused", "tls"}
+"""Faults of the way: there was no connection yet on which a message could have gone."""
 _CREDENTIAL_PAUSES_S = (60.0, 300.0, 900.0)
 _MOST_REFUSALS = 3
 """So often a message is sent alone when something that may not be the cloud refuses it."""
@@ -220,7 +222,8 @@ class Delivery:
         if isinstance(error, Unreachable):
             # A clock that may be years wrong cannot judge a certificate; the cloud is not to blame.
             early = error.fault == "tls" and not self._client.time.system.quality().synchronized
-            return UplinkDown(str(error), counts=not early, shared=error.fault == "refused")
+            sent = error.fault not in _BEFORE_SENDING
+            return UplinkDown(str(error), counts=not early, shared=error.fault == "refused", sent=sent)
         if error.status in _UNWELCOME:
             self._refusals_in_row += 1
             longest = len(_CREDENTIAL_PAUSES_S)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from cloud.fleet.commands import acknowledge, waiting
 from cloud.fleet.configuration import current
@@ -27,6 +27,10 @@ from protocol.limits import DEVICE_HEARTBEATS, Rate
 from protocol.messages import ConfigUpdates, HeartbeatAnswer, HeartbeatRequest, NetworkInfo
 
 _LARGEST = 2**53
+RETURNING_PER_SECOND = 20
+"""So many stations may come back with their backlog in one second after an outage."""
+LONGEST_SPREAD_S = 600
+_COUNT_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Heartbeats:
         self._db, self._bus, self._limits, self._fleet = database, bus, limits, fleet
         self._settings, self._unix_ms = settings, unix_ms
         paced = 2 * DEVICE_HEARTBEATS.seconds // settings.heartbeat_interval
+        self._stations, self._counted_ms = 0, -_COUNT_EVERY_MS
         self._rate = Rate(
             max(DEVICE_HEARTBEATS.count, paced), DEVICE_HEARTBEATS.seconds, DEVICE_HEARTBEATS.burst
         )
@@ -106,11 +111,19 @@ class Heartbeats:
             status="warning" if refused else "ok",
             server_time=from_unix(now / 1000),
             next_heartbeat_in=self._settings.heartbeat_interval,
+            backlog_spread=self._spread(connection, now),
             device_name=name,
             commands=list(waiting(connection, principal.device_id)),
             config_updates=updates,
             warnings=refused,
         )
+
+    def _spread(self, connection: Connection, now_ms: int) -> float:
+        """Seconds over which the fleet comes back; counted anew once a minute."""
+        if now_ms - self._counted_ms >= _COUNT_EVERY_MS or now_ms < self._counted_ms:
+            self._counted_ms = now_ms
+            self._stations = connection.execute(select(func.count()).select_from(device)).scalar_one()
+        return float(min(self._stations // RETURNING_PER_SECOND, LONGEST_SPREAD_S))
 
 
 def _state(

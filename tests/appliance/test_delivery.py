@@ -216,6 +216,7 @@ async def test_what_every_station_must_have_seen_is_told_apart_from_our_own_link
     with pytest.raises(UplinkDown) as down:
         await world.deliver()
     assert down.value.shared is shared
+    assert down.value.sent
 
 
 async def test_a_cloud_whose_service_is_not_running_is_an_outage_of_all_stations(
@@ -226,6 +227,7 @@ async def test_a_cloud_whose_service_is_not_running_is_an_outage_of_all_stations
     with pytest.raises(UplinkDown) as down:
         await world.deliver()
     assert (down.value.shared, down.value.counts) == (True, True)
+    assert not down.value.sent, "nothing left the station, so no message can be to blame"
 
 
 @pytest.mark.parametrize(("synchronized", "counts"), [(False, False), (True, True)])

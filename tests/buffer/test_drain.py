@@ -321,6 +321,22 @@ async def test_the_windows_of_a_fleet_do_not_fall_together(
         assert least < drain.progress().bulk_in <= most
 
 
+async def test_where_no_connection_was_made_the_most_urgent_stays_the_probe(real: Store) -> None:
+    uplink = FakeUplink(*[UplinkDown("refused", sent=False)] * 9)
+    await put(real, "h1", "c1", "h2")
+    async with draining(real, uplink):
+        await until(lambda: uplink.accepted == ["c1", "h1", "h2"])
+    assert uplink.batches[:10] == [["c1"]] * 10
+
+
+async def test_the_spread_that_the_cloud_names_ends_a_longer_wait(real: Store) -> None:
+    uplink, policy = await open_then_close(real, UplinkDown("503", shared=True), "h1", "h2", "h3")
+    async with draining(real, uplink, policy, HIGHEST) as drain:
+        await until(lambda: drain.progress().bulk_in > 3000)
+        drain.spread_over(0)
+        await until(lambda: uplink.accepted == ["h1", "h2", "h3"])
+
+
 async def test_a_message_that_the_endpoint_cannot_bear_is_not_the_probe_for_ever(real: Store) -> None:
     await put(real, "h1", "h2", "h3")
     uplink = FakeUplink()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.slowstart import CAREFUL_SUCCESSES, SPREAD_S, STEPS, SlowStart
+from buffer.slowstart import CAREFUL_SUCCESSES, LONGEST_SPREAD_S, SPREAD_S, STEPS, SlowStart
 
 
 def after(events: str, start: SlowStart | None = None) -> int | None:
@@ -54,6 +54,20 @@ def test_only_an_outage_that_all_stations_saw_is_followed_by_a_random_wait(
     slow.recovered(1000.0, shared=shared)
     assert slow.wait(1000.0) == wait
     assert slow.wait(1000.0 + wait) == 0
+
+
+def test_the_cloud_names_its_spread_and_a_wait_that_runs_gets_shorter_with_it() -> None:
+    slow = SlowStart(lambda: 0.5)
+    slow.recovered(1000.0, shared=True)
+    assert slow.wait(1000.0) == SPREAD_S / 2
+    slow.spread_over(SPREAD_S / 4, 1000.0)
+    assert slow.wait(1000.0) == SPREAD_S / 8
+    slow.spread_over(LONGEST_SPREAD_S * 10, 1000.0)
+    assert slow.wait(1000.0) == SPREAD_S / 8, "a wait is never lengthened"
+    slow.recovered(2000.0, shared=True)
+    assert slow.wait(2000.0) == LONGEST_SPREAD_S / 2, "the longest that is believed"
+    slow.spread_over(0, 2000.0)
+    assert slow.wait(2000.0) == 0
 
 
 def test_a_person_or_a_new_link_ends_the_wait() -> None:

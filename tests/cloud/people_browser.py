@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -89,6 +93,7 @@ class Reader:
 
     async def type(self, **fields: str) -> None:
         for name, text in fields.items():
+            await self.until_has(f"[name='{name}']")  # the page may still be on its way
             element = await self.do(lambda name=name: self.driver.find_element(By.NAME, name))  # type: ignore[misc]
             await self.do(element.clear)
             await self.do(lambda element=element, text=text: element.send_keys(text))  # type: ignore[misc]
@@ -96,7 +101,13 @@ class Reader:
     async def press(self, label: str) -> None:
         """Clicks the one button or link with these words."""
         path = f"//main//*[self::button or self::a][normalize-space()='{label}']"
-        await self.do(lambda: self.driver.find_element(By.XPATH, path).click())
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await self.do(lambda: self.driver.find_element(By.XPATH, path).click())
+            except (NoSuchElementException, StaleElementReferenceException):
+                assert time.monotonic() < deadline, f"no {label!r}; the page says: {await self.text()}"
+                await asyncio.sleep(0.1)
 
     async def sign_in(self, email: str) -> None:
         await self.type(email=email, password=PASSWORD)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select, update
 
 from cloud import keys
+from cloud.fleet import heartbeats
 from cloud.fleet.configuration import merged
 from cloud.fleet.presence import Presence, tone
 from cloud.realtime.bus import News, Subscription
@@ -64,6 +65,21 @@ async def test_a_heartbeat_is_what_its_owner_sees(ada: Person, station: Station)
     assert after["network"]["signal_strength"] == -60.0
     assert after["info"]["firmware_version"] == "2.0"
     assert after["reported"]["buffer"]["high"] == {"count": 2, "bytes": 30}
+
+
+@pytest.mark.parametrize(("per_second", "spread"), [(20, 0.0), (1, 2.0)])
+async def test_a_larger_fleet_comes_back_over_a_longer_time(
+    cloud: Cloud,
+    ada: Person,
+    station: Station,
+    monkeypatch: pytest.MonkeyPatch,
+    per_second: int,
+    spread: float,
+) -> None:
+    monkeypatch.setattr(heartbeats, "RETURNING_PER_SECOND", per_second)
+    await cloud.claimed(ada)
+    answer = await station.beaten()
+    assert answer.backlog_spread == spread
 
 
 async def test_the_owners_page_turns_green_at_the_first_operational_heartbeat(

@@ -142,7 +142,8 @@ def test_what_happens_while_the_cloud_is_away_arrives_once_and_the_urgent_first(
     cloud.stop()
     for number, priority in ((2, "low"), (3, "normal"), (4, "high"), (5, "critical"), (6, "high")):
         station.drop(f"e{number}", event(number, priority=priority))
-    eventually(lambda: waiting(station) >= 5, "five events wait")
+    spool = station.data / "spool"
+    eventually(lambda: not list(spool.glob("*.json")) and waiting(station) >= 5, "all five events wait")
     assert station.state() in ("operational", "reconnecting")
     cloud.start()
     assert station.cli("status").returncode == 0
