@@ -10,7 +10,7 @@ from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
-from buffer.drain import Drain
+from buffer.drains import Drains
 from buffer.store import Store
 from portal import view
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
@@ -41,7 +41,7 @@ class Front:
     """Implements `portal.view.Station`."""
 
     def __init__(
-        self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drain, store: Store
+        self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drains, store: Store
     ) -> None:
         self._device = device
         self._conductor = conductor

@@ -13,7 +13,7 @@ from appliance.network.meter import QualityMeter
 from appliance.network.quality import Quality
 from buffer.breaker import BreakerState
 from buffer.degradation import Conditions, Degradation, Duties, Judgement, duties
-from buffer.drain import Drain
+from buffer.drains import Drains
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Governor:
 
     def __init__(
         self,
-        drain: Drain,
+        drain: Drains,
         meter: QualityMeter,
         supplies: Callable[[], tuple[float | None, bool, float | None]],
         now: Callable[[], float],

@@ -17,7 +17,8 @@ from appliance.network.quality import Measurement
 from appliance.status import StatusBoard
 from appliance.telemetry.application import Application
 from appliance.uplink.claim import Hardware
-from buffer.drain import Drain, Progress
+from buffer.drain import Progress
+from buffer.drains import Drains
 from buffer.listing import Depth, Level
 from buffer.message import Priority
 from firmware.board import Board, read_board
@@ -79,7 +80,7 @@ class Condition:
     _device: Device
     _board: StatusBoard
     _conductor: Conductor
-    _drain: Drain
+    _drain: Drains
     _governor: Governor
 
     def __init__(self, application: Application) -> None:
@@ -95,7 +96,7 @@ class Condition:
         device: Device,
         board: StatusBoard,
         conductor: Conductor,
-        drain: Drain,
+        drain: Drains,
         governor: Governor,
     ) -> None:
         """The device holds the heartbeat and the heartbeat describes the device: one of them comes second."""
@@ -128,7 +129,12 @@ class Condition:
                 events_uploaded_today=counts.uploaded_today,
                 storage_usage_mb=round(gathered.depth.bytes / 1e6, 3),
             ),
-            buffer=_buffer(gathered.depth, self._drain.progress(), self._moved(gathered.depth.delivered)),
+            buffer=_buffer(
+                gathered.depth,
+                self._drain.progress(),
+                self._drain.files(),
+                self._moved(gathered.depth.delivered),
+            ),
             degradation=Degradation(level=int(judged.level), reason=judged.reason),
             network_info=device.network_info(),
             clock=device.time.report(),
@@ -184,7 +190,7 @@ def _quality(link: Link, seen: Measurement | None) -> NetworkQuality:
     )
 
 
-def _buffer(depth: Depth, progress: Progress, moved: bool) -> BufferState:
+def _buffer(depth: Depth, progress: Progress, files: Progress, moved: bool) -> BufferState:
     breaker = progress.breaker
     last = depth.last_delivered_at
     return BufferState(
@@ -194,7 +200,8 @@ def _buffer(depth: Depth, progress: Progress, moved: bool) -> BufferState:
         expired=depth.expired,
         breaker=breaker.state.value,
         last_upload=to_text(last) if last else None,
-        uploading=moved or progress.in_flight > 0,
+        files_breaker=files.breaker.state.value,
+        uploading=moved or progress.in_flight + files.in_flight > 0,
         delivered=depth.delivered,
         openings=breaker.openings,
         probes=breaker.probes,

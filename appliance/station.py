@@ -47,9 +47,10 @@ from appliance.uplink.client import CloudClient, trust
 from appliance.uplink.delivery import Delivery
 from appliance.uplink.failover import return_to_primary
 from appliance.uplink.heartbeat import Heartbeat
+from appliance.uplink.pace import Pace
 from appliance.uplink.time import CloudTime
 from buffer.clock import SystemClock as BufferClock
-from buffer.drain import Drain
+from buffer.drains import Drains
 from buffer.media import MediaStore
 from buffer.store import Store
 from firmware.button import Button, Press
@@ -103,13 +104,7 @@ def build(
     intakes = IntakeLog(time.moment)
     intake = Intake(store, media, time, partial(_took, application, intakes))
     spool = Spool(settings.spool, intake, settle_s=settings.sources.settle_seconds)
-    drain = Drain(
-        store,
-        Delivery(client, store, media, lambda: credentials.current, application.uploaded),
-        clock=BufferClock(),
-        random=random.random,
-        media=media,
-    )
+    drain = _drains(store, media, client, credentials, application)
     configuration = Configuration(paths.state)
     panel = Panel(hardware.led(settings), hardware.display(settings), hardware.sound(), clock)
     online = asyncio.Event()
@@ -185,6 +180,27 @@ def build(
         start_over=start_over,
         services=services,
     )
+
+
+def _drains(
+    store: Store,
+    media: MediaStore,
+    client: CloudClient,
+    credentials: CredentialsFile,
+    application: Application,
+) -> Drains:
+    """Events and files each on a way of their own, inside one limit of the cloud."""
+    pace = Pace(client.time.system.monotonic)
+    sender = partial(Delivery, client, store, media, lambda: credentials.current, application.uploaded, pace)
+    drains: Drains = Drains(
+        store,
+        express=sender(),
+        bulk=sender(busy=lambda: drains.busy),
+        clock=BufferClock(),
+        random=random.random,
+        media=media,
+    )
+    return drains
 
 
 def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:

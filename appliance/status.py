@@ -27,7 +27,7 @@ from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostFacts, HostTelemetry
 from appliance.uplink.time import CloudTime
 from buffer.breaker import BreakerSnapshot, BreakerState
-from buffer.drain import Drain
+from buffer.drains import Drains
 from buffer.errors import BufferClosed, StoreError
 from buffer.listing import Depth
 from buffer.store import Store
@@ -74,7 +74,7 @@ class StatusBoard:
         device: Device,
         conductor: Conductor,
         store: Store,
-        drain: Drain,
+        drain: Drains,
         governor: Governor,
         host: HostTelemetry,
         intakes: IntakeLog,
@@ -192,6 +192,7 @@ class StatusBoard:
             card=None if device.claimed or device.fault else self._card(),
             backlog=self._backlog(),
             breaker=_breaker(self._drain.progress().breaker),
+            files=_breaker(self._drain.files().breaker),
             uploads=self._uploads(),
             clock=_clock(device.time),
             led=self._led(),

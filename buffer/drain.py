@@ -1,8 +1,9 @@
-"""The drain: one task that takes the most urgent messages to the uplink whenever the breaker allows.
+"""The drain: a task that takes the most urgent messages of a lane to the uplink whenever its breaker allows.
 
-Between two batches it looks again, so a critical message waits for one batch at most; and critical ones go
-alone, so nothing else can make them fail. A probe is one message, and another one than the last that was sent
-and failed, so that a message which the endpoint cannot bear does not keep the breaker open. Cancelled at any
+There is one for each lane, so a large transfer neither delays an event nor stops it when it fails. Between
+two batches it looks again, so a critical message waits for one batch at most; and critical ones go alone, so
+nothing else can make them fail. A probe is one message, and another one than the last that was sent and
+failed, so that a message which the endpoint cannot bear does not keep the breaker open. Cancelled at any
 point, it leaves no lease behind.
 """
 
@@ -10,24 +11,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import Protocol
 
-from buffer.backoff import LADDER, Random, ladder_delay
+from buffer.backoff import LADDER, Random
 from buffer.breaker import Breaker, BreakerPolicy, BreakerSnapshot, BreakerState
 from buffer.clock import Clock
+from buffer.confirmation import Confirmation, ConfirmPolicy
 from buffer.degradation import Duties
 from buffer.errors import BufferClosed, StoreError
-from buffer.message import Message, Priority
+from buffer.message import Lane, Message, Priority
+from buffer.settlement import Settlement
 from buffer.slowstart import SPREAD_S, STEPS, SlowStart
 from buffer.store import Store
-from buffer.uplink import Delivered, Outcome, Rejected, Retry, Uplink, UplinkDown
+from buffer.uplink import Uplink, UplinkDown
 
 _LOG = logging.getLogger(__name__)
-_META_KEY = "breaker"
+_META_KEYS = {Lane.EXPRESS: "breaker", Lane.BULK: "breaker of bulk"}
 _OTHER_PROBES = 20
 """How far the drain looks for a message that has not failed as a probe."""
 
@@ -54,6 +56,7 @@ class DrainPolicy:
     spread: float = SPREAD_S
     steps: tuple[int, ...] = STEPS
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    confirm: ConfirmPolicy = field(default_factory=ConfirmPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class Progress:
     """How the upload goes, in this run; `last_upload_at` also from earlier ones.
 
     After an outage `batch_limit` is the size of the next batch, and `bulk_in` the seconds until anything but
-    critical messages goes.
+    critical messages goes. `unconfirmed` got a yes and are asked about again; `missing` were sent again
+    because their yes was worth nothing.
     """
 
     last_upload_at: datetime | None
@@ -72,10 +76,12 @@ class Progress:
     breaker: BreakerSnapshot
     batch_limit: int | None = None
     bulk_in: float = 0.0
+    unconfirmed: int = 0
+    missing: int = 0
 
 
 class Drain:
-    """Takes messages from one store to one uplink. `run` it in a task of its own."""
+    """Takes the messages of one lane from a store to an uplink. `run` it in a task of its own."""
 
     def __init__(
         self,
@@ -86,13 +92,19 @@ class Drain:
         random: Random,
         policy: DrainPolicy | None = None,
         media: MediaKeeper | None = None,
+        lane: Lane = Lane.EXPRESS,
     ) -> None:
+        """`media` is told of files that nobody needs any more. The express lane also drops what expired."""
         self._store = store
         self._uplink = uplink
         self._clock = clock
         self._random = random
         self._policy = policy or DrainPolicy()
         self._media = media
+        self._lane = lane
+        self._bell = store.bell()
+        self._settlement = Settlement(store, random, self._policy.ladder)
+        self._confirmation = Confirmation(store, uplink, self._policy.confirm)
         self._breaker = Breaker(random, self._policy.breaker)
         self._slow = SlowStart(random, steps=self._policy.steps, spread=self._policy.spread)
         self._shared = False
@@ -102,9 +114,6 @@ class Drain:
         self._remembered: tuple[object, ...] = self._worth_remembering()
         self._expired_at = float("-inf")
         self._in_flight = 0
-        self._delivered = 0
-        self._rejected = 0
-        self._retried = 0
 
     async def run(self) -> None:
         """Work until cancelled. Raises BufferClosed when the store is closed under it."""
@@ -143,23 +152,32 @@ class Drain:
         self._slow.spread_over(seconds, self._now())
         self._store.wake()
 
+    @property
+    def in_flight(self) -> int:
+        """How many messages are being sent."""
+        return self._in_flight
+
     def progress(self) -> Progress:
         """How the upload goes."""
         return Progress(
             self._store.last_delivered_at,
-            self._delivered,
-            self._rejected,
-            self._retried,
+            self._settlement.delivered,
+            self._settlement.rejected,
+            self._settlement.retried,
             self._in_flight,
             self._breaker.snapshot(self._now()),
             self._slow.limit,
             self._bulk_wait(self._now()),
+            self._confirmation.count,
+            self._confirmation.missing,
         )
 
     async def _step(self) -> None:
         await self._tidy()
-        if wait := self._wait():
-            await self._store.wait_for_work(min(wait, self._policy.expire_every), Priority.CRITICAL)
+        if self._question_wait() == 0:
+            await self._confirmation.ask(self._now())
+        elif wait := self._wait():
+            await self._look_again_in(min(wait, self._policy.expire_every), Priority.CRITICAL)
         elif batch := await self._next_batch():
             await self._deliver(batch)
         else:
@@ -170,9 +188,23 @@ class Drain:
         if self._duties.batch_every is not None and not self._bulk_wait(self._now()):
             self._window_at = self._now() + self._duties.batch_every * (0.9 + 0.2 * self._random())
         if wait := self._bulk_wait(self._now()):
-            await self._store.wait_for_work(min(wait, self._policy.expire_every), Priority.CRITICAL)
+            await self._look_again_in(min(wait, self._policy.expire_every), Priority.CRITICAL)
         else:
-            await self._store.wait_for_work(self._policy.idle_wait)
+            await self._look_again_in(self._policy.idle_wait, Priority.LOW)
+
+    async def _look_again_in(self, seconds: float, priority: Priority) -> None:
+        await self._store.wait_for_work(self._bell, min(seconds, self._question_wait()), priority)
+
+    def _question_wait(self) -> float:
+        """Seconds until it is asked whether what was sent is kept; not while the endpoint is in trouble."""
+        now = self._now()
+        well = self._breaker.state is BreakerState.CLOSED and self._breaker.wait(now) == 0
+        return self._confirmation.wait(now) if well else float("inf")
+
+    @property
+    def _urgent(self) -> bool:
+        """Whether something critical waits in this lane."""
+        return self._lane is Lane.EXPRESS and self._store.waiting(Priority.CRITICAL) > 0
 
     def _bulk_wait(self, now: float) -> float:
         """Seconds until anything but a critical message may go: after an outage, and between two windows."""
@@ -184,7 +216,7 @@ class Drain:
         """Seconds to wait; something critical cuts it short, though not again and again."""
         now = self._now()
         wait = self._breaker.wait(now)
-        if wait == 0 or not self._store.waiting(Priority.CRITICAL):
+        if wait == 0 or not self._urgent:
             return wait
         every = self._policy.critical_probe_every
         if self._breaker.probe_now(now, at_most_every=every):
@@ -194,7 +226,7 @@ class Drain:
     async def _next_batch(self) -> list[Message]:
         """The most urgent messages; the critical ones alone, a single message while on probation."""
         critical = [Priority.CRITICAL]
-        if self._store.waiting(Priority.CRITICAL):
+        if self._urgent:
             batch = await self._lease(critical)
             if batch:
                 return batch
@@ -203,15 +235,14 @@ class Drain:
         return await self._lease([priority for priority in Priority if priority is not Priority.CRITICAL])
 
     async def _lease(self, priorities: list[Priority]) -> list[Message]:
-        size = self._policy.batch_bytes
         if self._breaker.state is BreakerState.CLOSED:
             limit = min(self._policy.batch_count, self._slow.limit or self._policy.batch_count)
-            return await self._store.lease(limit, priorities=priorities, max_bytes=size)
-        probe = await self._store.lease(1, priorities=priorities, max_bytes=size)
+            return await self._take(limit, priorities)
+        probe = await self._take(1, priorities)
         if not probe or probe[0].id not in self._failed_probes:
             return probe
         try:  # what is leased is not handed out twice, so this finds others
-            more = await self._store.lease(_OTHER_PROBES, priorities=list(Priority), max_bytes=size)
+            more = await self._take(_OTHER_PROBES, list(Priority))
         except BaseException:
             self._store.release([probe[0].id])
             raise
@@ -219,6 +250,10 @@ class Drain:
         chosen = next((each for each in found if each.id not in self._failed_probes), found[0])
         self._store.release([each.id for each in found if each.id != chosen.id])
         return [chosen]
+
+    async def _take(self, limit: int, priorities: list[Priority]) -> list[Message]:
+        size = self._policy.batch_bytes
+        return await self._store.lease(limit, lane=self._lane, priorities=priorities, max_bytes=size)
 
     # -- one batch ---------------------------------------------------------------------------------------
 
@@ -230,7 +265,7 @@ class Drain:
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")
             self._note_success()
-            await self._settle(batch, outcomes)
+            self._confirmation.add(await self._settlement.settle(batch, outcomes), self._now())
         except UplinkDown as down:
             self._note_failure(batch, down)
         finally:
@@ -238,27 +273,6 @@ class Drain:
             self._store.release([message.id for message in batch])
             self._in_flight = 0
         await self._remember()
-
-    async def _settle(self, batch: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
-        """Tell the store what became of each; calls made together share one commit."""
-        pairs = list(zip(batch, outcomes, strict=True))
-        done = [message.id for message, outcome in pairs if isinstance(outcome, Delivered)]
-        calls: list[Coroutine[None, None, object]] = [self._store.ack(done)] if done else []
-        calls += [self._nack(message, outcome) for message, outcome in pairs if isinstance(outcome, Retry)]
-        calls += [
-            self._store.nack(ids, reason=reason, retry_in=None, permanent=True)
-            for reason, ids in _rejected(pairs)
-        ]
-        await _together(calls)
-        self._delivered += len(done)
-        self._retried += sum(isinstance(outcome, Retry) for outcome in outcomes)
-        self._rejected += sum(isinstance(outcome, Rejected) for outcome in outcomes)
-
-    async def _nack(self, message: Message, outcome: Retry) -> None:
-        delay = outcome.after
-        if delay is None:
-            delay = ladder_delay(message.retry_count + 1, self._random, self._policy.ladder)
-        await self._store.nack([message.id], reason=outcome.reason, retry_in=delay)
 
     def _note_success(self) -> None:
         now, before = self._now(), self._breaker.state
@@ -294,7 +308,7 @@ class Drain:
 
     async def _tidy(self) -> None:
         now = self._now()
-        if now - self._expired_at >= self._policy.expire_every:
+        if self._lane is Lane.EXPRESS and now - self._expired_at >= self._policy.expire_every:
             self._expired_at = now
             await self._store.expire()
         if self._media is not None and (freed := self._store.take_freed_media()):
@@ -302,7 +316,7 @@ class Drain:
 
     async def _recall(self) -> None:
         """The breaker as the last run left it."""
-        text = await self._store.get_meta(_META_KEY)
+        text = await self._store.get_meta(_META_KEYS[self._lane])
         if text is not None:
             self._breaker = Breaker.decode(text, self._now(), self._random, self._policy.breaker)
             self._remembered = self._worth_remembering()
@@ -311,7 +325,7 @@ class Drain:
         """Write the breaker down when it changed its mind, not with every try: a note wears the card."""
         if (worth := self._worth_remembering()) != self._remembered:
             self._remembered = worth
-            await self._store.set_meta(_META_KEY, self._breaker.encode(self._now()))
+            await self._store.set_meta(_META_KEYS[self._lane], self._breaker.encode(self._now()))
 
     def _worth_remembering(self) -> tuple[object, ...]:
         """Each opening too: a program that falls over while it probes must not begin at the shortest wait."""
@@ -320,24 +334,3 @@ class Drain:
 
     def _now(self) -> float:
         return self._clock.boottime()
-
-
-async def _together(calls: Sequence[Coroutine[None, None, object]]) -> None:
-    """All of these at once. Raises the first StoreError when some fail."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for call in calls:
-                tasks.create_task(call)
-    except* StoreError as errors:
-        raise errors.exceptions[0] from None
-
-
-def _rejected(pairs: Sequence[tuple[Message, Outcome]]) -> list[tuple[str, list[int]]]:
-    """Ids of what will never be taken, by reason: a reason is written down once for all it concerns."""
-    found = sorted(
-        (outcome.reason, message.id) for message, outcome in pairs if isinstance(outcome, Rejected)
-    )
-    return [
-        (reason, [message_id for _, message_id in group])
-        for reason, group in groupby(found, key=lambda pair: pair[0])
-    ]

@@ -34,7 +34,7 @@ def put(connection: sqlite3.Connection, state: State, draft: Draft, now: Stamp) 
     if earlier:
         state.drop_old_leases(state.powered_on_ms(now))
         _supersede(connection, state, [row_id for _, row_id, _ in earlier])
-    row_id = state.next_id(draft.priority)
+    row_id = state.next_id(draft.priority, draft.lane)
     uuid = new_uuid(now.wall_ms, state.entropy)
     record = from_draft(draft, row_id, uuid, now, state.powered_on_ms(now))
     state.arrivals.append(record)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from buffer.capacity import ROW_BYTES
 from buffer.clock import Stamp
 from buffer.errors import MessageDamaged
-from buffer.message import MediaRef, Message, Priority, id_range
+from buffer.message import Lane, MediaRef, Message, Priority, id_range
 from buffer.record import COLUMNS, Record, from_row, to_message
 from buffer.sharing import Heads, shared
 from buffer.state import LONGEST_DELAY_MS, State
@@ -25,11 +25,11 @@ _MAX_ASIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller can take; `kinds` None means all; `max_bytes` is exceeded only by a first message."""
+    """What the caller can take; `lane` None means both; `max_bytes` is exceeded only by a first message."""
 
     limit: int
     max_bytes: int
-    kinds: frozenset[str] | None
+    lane: Lane | None
     priorities: tuple[Priority, ...]
     lease_ms: int
 
@@ -100,9 +100,9 @@ def _open(
     found: Leased,
 ) -> Generator[Message, None, None]:
     """What this priority has for the caller; expired and damaged ones are put on their lists on the way."""
-    with closing(_due(connection, priority, now_ms)) as records:
+    with closing(_due(connection, id_range(priority, wanted.lane), now_ms)) as records:
         for record in records:
-            if state.leased(record.id) or (wanted.kinds is not None and record.kind not in wanted.kinds):
+            if state.leased(record.id):
                 continue
             if len(found.expired) + len(found.damaged) >= _MAX_ASIDE:
                 return
@@ -115,13 +115,13 @@ def _open(
                 found.damaged.append(record.id)
 
 
-def _due(connection: sqlite3.Connection, priority: Priority, now_ms: int) -> Generator[Record, None, None]:
+def _due(connection: sqlite3.Connection, ids: tuple[int, int], now_ms: int) -> Generator[Record, None, None]:
     # A delay longer than anybody asks for was written before the time line was set back by a power cut.
     query = (
         f"SELECT {COLUMNS} FROM messages WHERE id >= ? AND id < ? AND"
         " (not_before_ms IS NULL OR not_before_ms <= ? OR not_before_ms > ?) ORDER BY id"
     )
-    with closing(connection.execute(query, (*id_range(priority), now_ms, now_ms + LONGEST_DELAY_MS))) as rows:
+    with closing(connection.execute(query, (*ids, now_ms, now_ms + LONGEST_DELAY_MS))) as rows:
         for row in rows:
             yield from_row(row)
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from buffer.message import Priority, boot_of, id_range, priority_of
+from buffer.message import Lane, Priority, boot_of, id_range, priority_of
 from buffer.record import uuid_text
+from buffer.sent import Sent
 from buffer.state import Tally
 from buffer.timeline import Timeline, from_ms
 
@@ -55,8 +58,8 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One message without its payload. `state` is waiting, leased, delayed or dead; `age` in seconds of
-    powered-on time; another process cannot see leases."""
+    """One message without its payload. `state` is waiting, leased, sent (not yet confirmed), delayed or dead;
+    `age` in seconds of powered-on time; another process can see neither leases nor what is sent."""
 
     id: int
     uuid: str
@@ -74,22 +77,34 @@ class Row:
     reason: str | None
 
 
-def read_depth(connection: sqlite3.Connection, tally: Tally, timeline: Timeline, now_ms: int) -> Depth:
-    """The depth from figures that are known; only the oldest of each priority is looked up."""
+def read_depth(
+    connection: sqlite3.Connection, tally: Tally, timeline: Timeline, now_ms: int, sent: Sent | None = None
+) -> Depth:
+    """The depth from figures that are known; only the oldest of each priority is looked up.
+
+    What is sent counts as delivered already and does not wait.
+    """
+    sent = sent or Sent()
     levels = {
         priority: Level(
-            tally.usage.counts[priority],
-            tally.usage.sizes[priority],
-            _oldest_age(connection, priority, timeline, now_ms),
+            tally.usage.counts[priority] - sent.usage.counts[priority],
+            tally.usage.sizes[priority] - sent.usage.sizes[priority],
+            _oldest_age(connection, priority, timeline, now_ms, sent),
         )
         for priority in Priority
     }
-    last = tally.last_delivered_ms
+    last = latest(tally, sent)
+    delivered = tally.delivered + len(sent)
     return Depth(
-        levels, tally.dead_count, tally.dead_bytes, tally.delivered, None if last is None else from_ms(last),
+        levels, tally.dead_count, tally.dead_bytes, delivered, None if last is None else from_ms(last),
         tally.evicted, tally.expired, tally.dead_dropped, tally.superseded, tally.dropped,
         tally.quarantined, tally.salvaged, tally.lost,
     )  # fmt: skip
+
+
+def latest(tally: Tally, sent: Sent) -> int | None:
+    """When something was last delivered, in ms of wall time."""
+    return max((ms for ms in (tally.last_delivered_ms, sent.last_ms) if ms is not None), default=None)
 
 
 def read_rows(
@@ -99,6 +114,7 @@ def read_rows(
     limit: int,
     priority: Priority | None,
     leased: Callable[[int], bool] = lambda _: False,
+    sent: Container[int] = frozenset(),
 ) -> list[Row]:
     """At most `limit` messages: the waiting, most urgent first, then the dead, the last to die first."""
     low, high = id_range(priority) if priority is not None else (0, id_range(Priority.LOW)[1])
@@ -118,10 +134,10 @@ def read_rows(
         " WHERE id >= ? AND id < ? ORDER BY n DESC LIMIT ?",
         (low, high, limit - len(waiting)),
     )
-    return [_row(values, timeline, now_ms, leased) for values in waiting + dead]
+    return [_row(values, timeline, now_ms, _state(values, now_ms, leased, sent)) for values in waiting + dead]
 
 
-def _row(values: dict[str, Any], timeline: Timeline, now_ms: int, leased: Callable[[int], bool]) -> Row:
+def _row(values: dict[str, Any], timeline: Timeline, now_ms: int, state: str) -> Row:
     boot = boot_of(values["id"])
     expires_ms = values["expires_ms"]
     return Row(
@@ -129,7 +145,7 @@ def _row(values: dict[str, Any], timeline: Timeline, now_ms: int, leased: Callab
         uuid=uuid_text(values["uuid"]),
         kind=values["kind"],
         priority=priority_of(values["id"]),
-        state=_state(values, now_ms, leased),
+        state=state,
         size=values["size"],
         media=values["media"],
         enqueued_at=timeline.wall(boot, values["boottime_ms"], values["wall_ms"])[0],
@@ -142,9 +158,11 @@ def _row(values: dict[str, Any], timeline: Timeline, now_ms: int, leased: Callab
     )
 
 
-def _state(values: dict[str, Any], now_ms: int, leased: Callable[[int], bool]) -> str:
+def _state(values: dict[str, Any], now_ms: int, leased: Callable[[int], bool], sent: Container[int]) -> str:
     if values["reason"] is not None:
         return "dead"
+    if values["id"] in sent:
+        return "sent"
     if leased(values["id"]):
         return "leased"
     delayed = values["not_before_ms"] is not None and values["not_before_ms"] > now_ms
@@ -152,15 +170,22 @@ def _state(values: dict[str, Any], now_ms: int, leased: Callable[[int], bool]) -
 
 
 def _oldest_age(
-    connection: sqlite3.Connection, priority: Priority, timeline: Timeline, now_ms: int
+    connection: sqlite3.Connection, priority: Priority, timeline: Timeline, now_ms: int, sent: Container[int]
 ) -> float | None:
-    row = connection.execute(
-        "SELECT id, boottime_ms FROM messages WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
-        id_range(priority),
-    ).fetchone()
-    if row is None:
-        return None
-    return max(0, now_ms - timeline.powered_on_ms(boot_of(row[0]), row[1])) / 1000
+    ages = [
+        now_ms - timeline.powered_on_ms(boot_of(row_id), boottime_ms)
+        for lane in Lane
+        for row_id, boottime_ms in _first(connection, id_range(priority, lane), sent)
+    ]
+    return max(0, *ages) / 1000 if ages else None
+
+
+def _first(
+    connection: sqlite3.Connection, ids: tuple[int, int], sent: Container[int]
+) -> Iterator[tuple[int, int]]:
+    query = "SELECT id, boottime_ms FROM messages WHERE id >= ? AND id < ? ORDER BY id"
+    with closing(connection.execute(query, ids)) as rows:
+        yield from islice((row for row in rows if row[0] not in sent), 1)
 
 
 def _dicts(connection: sqlite3.Connection, query: str, parameters: tuple[int, ...]) -> list[dict[str, Any]]:

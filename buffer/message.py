@@ -10,9 +10,10 @@ from enum import IntEnum
 from buffer.errors import InvalidDraft
 
 _PRIORITY_SHIFT = 60
+_LANE_SHIFT = 59
 _BOOT_SHIFT = 36
 _SEQUENCE_MASK = (1 << _BOOT_SHIFT) - 1
-_BOOT_MASK = (1 << (_PRIORITY_SHIFT - _BOOT_SHIFT)) - 1
+_BOOT_MASK = (1 << (_LANE_SHIFT - _BOOT_SHIFT)) - 1
 _MAX_REVISION = 2**31 - 1
 _MAX_TEXT = 1024
 
@@ -24,6 +25,13 @@ class Priority(IntEnum):
     HIGH = 1
     NORMAL = 2
     LOW = 3
+
+
+class Lane(IntEnum):
+    """Which of two drains takes a message: what is small goes past what takes long."""
+
+    EXPRESS = 0
+    BULK = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ class Draft:
     """What a producer hands in.
 
     `idempotency_key` with `revision` names the content: the same pair is stored once. `expires_in` is in
-    seconds of powered-on time; a Critical message never expires and ignores it.
+    seconds of powered-on time; a Critical message never expires and ignores it. `lane` is BULK for what
+    stands for a large transfer.
     Raises InvalidDraft for a field that could never be stored.
     """
 
@@ -54,6 +63,7 @@ class Draft:
     revision: int = 1
     expires_in: float | None = None
     media: tuple[MediaRef, ...] = ()
+    lane: Lane = Lane.EXPRESS
 
     def __post_init__(self) -> None:
         _check_text("kind", self.kind)
@@ -105,11 +115,11 @@ class Receipt:
     duplicate: bool
 
 
-def compose_id(priority: Priority, boot: int, sequence: int) -> int:
-    """The row id: urgent before patient, then the older run, then the order of arrival."""
+def compose_id(priority: Priority, boot: int, sequence: int, lane: Lane = Lane.EXPRESS) -> int:
+    """The row id: urgent before patient, then the lane, then the older run, then the order of arrival."""
     if not (0 < boot <= _BOOT_MASK and 0 <= sequence <= _SEQUENCE_MASK):
         raise OverflowError(f"boot {boot} or sequence {sequence} does not fit into a message id")
-    return priority << _PRIORITY_SHIFT | boot << _BOOT_SHIFT | sequence
+    return priority << _PRIORITY_SHIFT | lane << _LANE_SHIFT | boot << _BOOT_SHIFT | sequence
 
 
 def priority_of(message_id: int) -> Priority:
@@ -122,9 +132,12 @@ def boot_of(message_id: int) -> int:
     return message_id >> _BOOT_SHIFT & _BOOT_MASK
 
 
-def id_range(priority: Priority) -> tuple[int, int]:
-    """The first id of a priority and the first id after it."""
-    return priority << _PRIORITY_SHIFT, (priority + 1) << _PRIORITY_SHIFT
+def id_range(priority: Priority, lane: Lane | None = None) -> tuple[int, int]:
+    """The first id of a priority, or of one lane of it, and the first id after it."""
+    first = priority << _PRIORITY_SHIFT
+    if lane is None:
+        return first, (priority + 1) << _PRIORITY_SHIFT
+    return first | lane << _LANE_SHIFT, first + ((lane + 1) << _LANE_SHIFT)
 
 
 def _check_text(field: str, value: str) -> None:

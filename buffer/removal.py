@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from buffer.clock import Stamp
@@ -32,8 +33,13 @@ def remove(connection: sqlite3.Connection, state: State, ids: Iterable[int]) -> 
     for row_id, size in rows:
         state.tally.usage.remove(priority_of(row_id), size)
     release_media(connection, state, these)
-    state.then(lambda: state.give_back(row_id for row_id, _ in rows))
+    state.then(partial(_let_go, state, [row_id for row_id, _ in rows]))
     return [Removed(*row) for row in rows]
+
+
+def _let_go(state: State, ids: Sequence[int]) -> None:
+    state.give_back(ids)
+    state.sent.let_go(ids)
 
 
 def remove_undelivered(

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from buffer.capacity import Limits, Usage
 from buffer.clock import Stamp
-from buffer.message import Priority, boot_of, compose_id
+from buffer.message import Lane, Priority, boot_of, compose_id
 from buffer.poison import Poison
 from buffer.record import COLUMNS, Record
+from buffer.sent import Sent
 from buffer.sharing import Turns
 from buffer.timeline import Run, Timeline
 
@@ -96,6 +97,7 @@ class State:
         self.poison = poison or Poison()
         self._sequence = 0
         self._seen: int | None = None
+        self.sent = Sent()
         self._leases: dict[int, int] = {}
         self._wakeups: list[int] = []
         self._saved = tally.copy()
@@ -114,6 +116,7 @@ class State:
         self._sequence = 0
         self._seen = None
         self._leases.clear()
+        self.sent.clear()
         self._after.clear()
         self._arrived = None
         self._last_stamp_ms = run.last_ms
@@ -189,10 +192,10 @@ class State:
 
     # -- ids and time ------------------------------------------------------------------------------------
 
-    def next_id(self, priority: Priority) -> int:
+    def next_id(self, priority: Priority, lane: Lane = Lane.EXPRESS) -> int:
         """An id never given before; a number is burnt, not reused, when its transaction fails."""
         self._sequence += 1
-        return compose_id(priority, self.run.number, self._sequence)
+        return compose_id(priority, self.run.number, self._sequence, lane)
 
     def next_seen(self, connection: sqlite3.Connection) -> int:
         """A number for the ledger of known keys, greater than all in it; asked of the file once."""
@@ -212,8 +215,8 @@ class State:
     # -- leases ------------------------------------------------------------------------------------------
 
     def leased(self, message_id: int) -> bool:
-        """Whether somebody works on this message."""
-        return message_id in self._leases
+        """Whether somebody works on this message, or it is sent and not yet confirmed."""
+        return message_id in self._leases or message_id in self.sent
 
     def take(self, ids: Iterable[int], deadline_ms: int) -> None:
         """Lease these until the deadline on the time line."""

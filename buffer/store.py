@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from buffer import boots, settle
+from buffer.bell import Bell
 from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
 from buffer.enqueue import evict_some, put
@@ -30,8 +31,8 @@ from buffer.gaps import Gap, read_gaps, report_gaps
 from buffer.health import BackgroundCheck
 from buffer.leasing import Leased, Wanted, lease, media_in_use
 from buffer.linger import Linger
-from buffer.listing import Depth, Row, read_depth, read_rows
-from buffer.message import Draft, Message, Priority, Receipt
+from buffer.listing import Depth, Row, latest, read_depth, read_rows
+from buffer.message import Draft, Lane, Message, Priority, Receipt
 from buffer.opening import Opened, Start, begin_afresh, open_buffer
 from buffer.poison import CRASHES
 from buffer.quarantine import move_aside, pending
@@ -62,7 +63,7 @@ class Store:
         self._state = opened.state
         self._held = opened.held
         self._expire_after = -1
-        self._ready = {priority: asyncio.Event() for priority in Priority}
+        self._bells: list[Bell] = []
         self._writer = Writer(
             opened.path,
             opened.connection,
@@ -157,7 +158,7 @@ class Store:
         self,
         limit: int,
         *,
-        kinds: Collection[str] | None = None,
+        lane: Lane | None = None,
         priorities: Collection[Priority] = tuple(Priority),
         max_bytes: int = LEASE_BYTES,
         seconds: float = LEASE_SECONDS,
@@ -170,7 +171,7 @@ class Store:
         wanted = Wanted(
             limit,
             max_bytes,
-            None if kinds is None else frozenset(kinds),
+            lane,
             tuple(priorities),
             int(seconds * 1000),
         )
@@ -216,6 +217,21 @@ class Store:
         await self._write(again, len(ids) * _ROW_LOG_BYTES)
         self._wake_all()
 
+    async def hold(self, messages: Iterable[Message]) -> None:
+        """These were answered with yes, and are kept until `ack` or `forget_yes`; nobody gets them meanwhile.
+
+        Writes nothing: after a crash they wait again, and the receiver knows them by their ids.
+        """
+        sizes = {message.id: len(message.payload) for message in messages}
+        now = self._now()
+        await self._read(lambda _: self._state.sent.hold(sizes, now))
+
+    def forget_yes(self, ids: Iterable[int]) -> None:
+        """The yes to these was worth nothing: they wait again."""
+        ids = list(ids)
+        self._writer.post(lambda _: self._state.sent.let_go(ids))
+        self._wake_all()
+
     def release(self, ids: Iterable[int]) -> None:
         """End these leases without counting a try: the endpoint failed, not the message. Writes nothing."""
         ids = list(ids)
@@ -234,21 +250,20 @@ class Store:
                 break
         return dropped
 
-    async def wait_for_work(self, timeout: float, priority: Priority = Priority.LOW) -> bool:
+    def bell(self) -> Bell:
+        """A bell of one's own, for `wait_for_work`."""
+        self._bells.append(Bell())
+        return self._bells[-1]
+
+    async def wait_for_work(self, bell: Bell, timeout: float, priority: Priority = Priority.LOW) -> bool:
         """Wait until something at least this urgent may have become ready; false after `timeout` seconds.
 
-        For one caller at a time, which then looks for itself: it may be woken without need, never too late.
+        The caller then looks for itself: it may be woken without need, never too late.
         """
         now_ms = self._state.powered_on_ms(self._now())
         due = self._state.next_wakeup_ms
         wait = timeout if due is None or priority is not Priority.LOW else min(timeout, (due - now_ms) / 1000)
-        try:
-            async with asyncio.timeout(max(0, wait)):
-                await self._ready[priority].wait()
-        except TimeoutError:
-            return wait < timeout
-        self._ready[priority].clear()
-        return True
+        return await bell.wait(wait, priority) or wait < timeout
 
     def wake(self) -> None:
         """Let whoever waits for work look again."""
@@ -257,25 +272,27 @@ class Store:
     # -- what there is -----------------------------------------------------------------------------------
 
     def waiting(self, priority: Priority) -> int:
-        """How many messages of this priority are stored, leased ones included; costs nothing."""
-        return self._state.tally.usage.counts[priority]
+        """How many messages of this priority wait, leased ones included; costs nothing."""
+        return self._state.tally.usage.counts[priority] - self._state.sent.usage.counts[priority]
 
     async def depth(self) -> Depth:
         """How full the buffer is, by priority."""
         now_ms = self._state.powered_on_ms(self._now())
-        return await self._read(lambda c: read_depth(c, self._state.tally, self._state.timeline, now_ms))
+        state = self._state
+        return await self._read(lambda c: read_depth(c, state.tally, state.timeline, now_ms, state.sent))
 
     async def rows(self, limit: int, priority: Priority | None = None) -> list[Row]:
         """At most `limit` messages without their payloads: the waiting in order, then the dead."""
         now_ms = self._state.powered_on_ms(self._now())
+        state = self._state
         return await self._read(
-            lambda c: read_rows(c, self._state.timeline, now_ms, limit, priority, self._state.leased)
+            lambda c: read_rows(c, state.timeline, now_ms, limit, priority, state.leased, state.sent)
         )
 
     @property
     def last_delivered_at(self) -> datetime | None:
         """Wall time of the last acknowledgement, also of an earlier run; None before the first."""
-        last = self._state.tally.last_delivered_ms
+        last = latest(self._state.tally, self._state.sent)
         return None if last is None else from_ms(last)
 
     @property
@@ -417,9 +434,8 @@ class Store:
             raise
 
     def _notify(self, priority: Priority) -> None:
-        for waiting_for, event in self._ready.items():
-            if priority <= waiting_for:
-                event.set()
+        for bell in self._bells:
+            bell.ring(priority)
 
     def _wake_all(self) -> None:
         self._notify(Priority.CRITICAL)

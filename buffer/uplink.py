@@ -11,7 +11,12 @@ from buffer.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The other side has it, safely; now or from an earlier try."""
+    """The other side says that it has it, now or from an earlier try.
+
+    With a `receipt` it can be asked later whether it kept it; without one, its word is enough.
+    """
+
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +71,10 @@ class Uplink(Protocol):
 
         A message may have been delivered before: the other side knows it by its uuid. Raises UplinkDown when
         nothing can be said about the single messages.
+        """
+
+    async def kept(self, receipts: Sequence[str]) -> Sequence[bool]:
+        """Whether the other side still has what these receipts are for, one answer for each, in order.
+
+        Raises UplinkDown when it cannot be asked.
         """

@@ -26,6 +26,7 @@ from cloud.fleet.devices import Fleet
 from cloud.fleet.events import Events
 from cloud.fleet.files import MediaFiles
 from cloud.fleet.heartbeats import Heartbeats
+from cloud.fleet.kept import Kept
 from cloud.fleet.media import MediaStore
 from cloud.fleet.presence import Presence
 from cloud.realtime.bus import Bus
@@ -89,6 +90,7 @@ def _add_fleet(app: web.Application, secrets: Secrets) -> None:
         database, bus, limits, lambda device_id: f"{settings.base}/v1/devices/{device_id}/uploads", clock
     )
     app[keys.MEDIA] = MediaStore(database, files, bus, limits, settings.upload_life, clock)
+    app[keys.KEPT] = Kept(database, files, limits)
 
 
 def _add_registry(app: web.Application, secrets: Secrets) -> None:

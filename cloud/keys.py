@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cloud.fleet.events import Events
     from cloud.fleet.files import MediaFiles
     from cloud.fleet.heartbeats import Heartbeats
+    from cloud.fleet.kept import Kept
     from cloud.fleet.media import MediaStore
     from cloud.realtime.bus import Bus
     from cloud.registry.claims import Claims
@@ -40,6 +41,7 @@ CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
 HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")
 EVENTS: web.AppKey[Events] = web.AppKey("events")
+KEPT: web.AppKey[Kept] = web.AppKey("kept")
 MEDIA: web.AppKey[MediaStore] = web.AppKey("media")
 MEDIA_FILES: web.AppKey[MediaFiles] = web.AppKey("media_files")
 COMMANDS: web.AppKey[Commands] = web.AppKey("commands")

@@ -73,6 +73,7 @@ async def serve(
     settings: Settings, secrets: Secrets, listener: socket.socket, ready: Callable[[str | None], None]
 ) -> None:
     """Serves until SIGTERM or SIGINT. `ready` is told the demo account's password, when one was just made."""
+    stopped = _stop_signal()
     database = Database(settings.database)
     try:
         await asyncio.to_thread(upgrade, database)
@@ -87,7 +88,8 @@ async def serve(
         try:
             await web.SockSite(runner, listener).start()
             ready(password)
-            await _until_stopped()
+            await stopped.wait()
+            log.info("stopping")
         finally:
             await runner.cleanup()
     finally:
@@ -96,13 +98,13 @@ async def serve(
     log.info("stopped")
 
 
-async def _until_stopped() -> None:
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT. Made before anybody is told that the cloud is ready: none is missed."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    log.info("stopping")
+    return stopped
 
 
 async def demo_account(database: Database, settings: Settings) -> str | None:

@@ -16,7 +16,7 @@ from portal.answers import answers
 from portal.languages import Language
 from portal.measures import ago, clock_time, duration, size, unknown
 from portal.sentences import N_, TITLES
-from portal.view import PRIORITIES, TONES, Attempt, Host, Led, NetworkInfo, Snapshot, Waiting
+from portal.view import PRIORITIES, TONES, Attempt, Breaker, Host, Led, NetworkInfo, Snapshot, Waiting
 
 _HOME = {
     "uninitialized": "/progress",
@@ -60,7 +60,8 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
         "answers": {name: asdict(answer) for name, answer in answers(snapshot, language).items()},
         "network": _network(snapshot.network, language),
         "backlog": _backlog(snapshot, language),
-        "breaker": _breaker(snapshot, language),
+        "breaker": _breaker(snapshot.breaker, language),
+        "files": _breaker(snapshot.files, language),
         "uploads": {
             "delivered": str(snapshot.uploads.delivered),
             "last": ago(snapshot.uploads.last, now, language) or language.tell(N_("never")),
@@ -124,8 +125,7 @@ def _waiting(row: Waiting, language: Language) -> dict[str, str]:
     }
 
 
-def _breaker(snapshot: Snapshot, language: Language) -> dict[str, str]:
-    breaker = snapshot.breaker
+def _breaker(breaker: Breaker, language: Language) -> dict[str, str]:
     states = {
         "closed": N_("Sending normally"),
         "open": N_("Paused, because the cloud did not answer"),

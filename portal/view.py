@@ -136,7 +136,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """The circuit breaker of the uplink: `closed` lets through, `open` waits, `half_open` tries one."""
+    """A circuit breaker of the uplink: `closed` lets through, `open` waits, `half_open` tries one."""
 
     state: str = "closed"
     reason: Sentence = NOTHING
@@ -221,6 +221,7 @@ class Snapshot:
     card: ClaimCard | None = None
     backlog: Backlog = Backlog()
     breaker: Breaker = Breaker()
+    files: Breaker = Breaker()  # events and their files have one each
     uploads: Uploads = Uploads()
     clock: Clock = Clock()
     led: Led = Led()

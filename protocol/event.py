@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from protocol.limits import MAX_BATCH_EVENTS, MAX_MEDIA_BYTES, MAX_MEDIA_PER_EVENT
+from protocol.limits import (
+    MAX_BATCH_EVENTS,
+    MAX_KEPT_QUESTIONS,
+    MAX_MEDIA_BYTES,
+    MAX_MEDIA_PER_EVENT,
+)
 from protocol.messages import Answer, Clock, Request, Text
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -85,12 +90,14 @@ class PendingMedia(Answer):
 
 
 class EventAnswer(Answer):
-    """The answer for one event. `duplicate` says that the same bytes were here before."""
+    """The answer for one event. `duplicate` says that the same observation was here before, under the id
+    `kept_as` when that is another one."""
 
     event_id: str
     status: Literal["received", "rejected"]
     processing_started: bool = True
     duplicate: bool = False
+    kept_as: str | None = None
     media_pending: list[PendingMedia] = []
     code: str | None = None
     reason: str | None = None
@@ -101,6 +108,20 @@ class BatchAnswer(Answer):
     """One answer per event, in the order of the request."""
 
     results: list[EventAnswer]
+
+
+class KeptRequest(Request):
+    """POST /devices/:id/events/kept: which of these, that got a yes before, are still there?"""
+
+    events: Annotated[list[EventId], Meta(max_length=MAX_KEPT_QUESTIONS)] = []
+    media: Annotated[list[Sha256], Meta(max_length=MAX_KEPT_QUESTIONS)] = []
+
+
+class KeptAnswer(Answer):
+    """What is not there, and has to be sent again."""
+
+    missing_events: list[str] = []
+    missing_media: list[str] = []
 
 
 _REFERENCE = re.compile(r"sha256:([0-9a-f]{64}):([0-9]{1,12}):(.+)")

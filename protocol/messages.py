@@ -365,6 +365,7 @@ class Backlog(Request):
 
 class BufferState(Request):
     """The whole buffer, by priority name. `uploading`: something got through since the heartbeat before.
+    Events and files have a breaker each: `breaker` and `files_breaker`.
 
     `delivered`, `openings` and `probes` only grow: messages delivered, and what the breaker did.
     """
@@ -377,6 +378,7 @@ class BufferState(Request):
     evicted: Count = 0
     expired: Count = 0
     breaker: Text = "closed"
+    files_breaker: Text = "closed"
     last_upload: Text | None = None
     uploading: bool = False
     delivered: Count = 0

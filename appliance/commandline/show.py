@@ -89,10 +89,12 @@ def _work(facts: dict[str, Any]) -> list[str]:
     waiting = facts["backlog"]["waiting"]
     depth = ", ".join(f"{row['priority']} {row['count']}" for row in waiting)
     breaker, uploads = facts["breaker"], facts["uploads"]
+    files = facts["files"]
     return [
         f"waiting      {depth or 'nothing'}; dead {facts['backlog']['dead']}",
         f"uplink       breaker {breaker['state']}{_why(breaker)}; {uploads['delivered']} delivered,"
         f" last {uploads['last'] or 'never'}",
+        *([f"files        breaker {files['state']}{_why(files)}"] if files["reason"] else []),
     ]
 
 

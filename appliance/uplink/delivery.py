@@ -1,4 +1,4 @@
-"""What the buffer hands out, as requests to the cloud: events in batches, then media in pieces.
+"""What the buffer hands out, as requests to the cloud: events in batches, media in pieces, each in its lane.
 
 What each answer means for the message and for the breaker is the table in `docs/uplink.md`.
 """
@@ -6,6 +6,7 @@ What each answer means for the message and for the breaker is the table in `docs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,11 +15,12 @@ import msgspec
 
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
+from appliance.uplink.kept import ask, event_receipt, media_receipt
 from appliance.uplink.pace import Pace
 from appliance.uplink.upload import ChangedFile, MediaTicket, NotNow, Upload
 from buffer.errors import MediaMissing, StoreError
 from buffer.media import MediaStore
-from buffer.message import Draft, Message, Priority
+from buffer.message import Draft, Lane, Message, Priority
 from buffer.store import Store
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
 from protocol.compression import CODING, WORTH_PACKING, pack
@@ -40,12 +42,15 @@ _BEFORE_SENDING = {"dns", "refused", "tls"}
 _CREDENTIAL_PAUSES_S = (60.0, 300.0, 900.0)
 _MOST_REFUSALS = 3
 """So often a message is sent alone when something that may not be the cloud refuses it."""
+_MAKE_WAY_S = 10.0
+"""So long a file waits between two pieces while smaller things are on their way."""
+_LOOK_S = 0.05
 _BLIND_TRIES = 6
 """So many parts of a batch may fail with 500 before the cloud itself is said to be ill."""
 
 
 class Delivery:
-    """The uplink of the drain. Claimed or not is asked at every call."""
+    """The uplink of the drains. Claimed or not is asked at every call."""
 
     def __init__(
         self,
@@ -55,8 +60,11 @@ class Delivery:
         credentials: Callable[[], Credentials | None],
         uploaded: Callable[[int], None],
         pace: Pace | None = None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`uploaded` is told how many events the cloud has taken."""
+        """`uploaded` is told how many events the cloud has taken; `busy` says whether something smaller is on
+        its way, which files give way to."""
+        self._busy = busy
         self._client = client
         self._store = store
         self._media = media
@@ -84,6 +92,16 @@ class Delivery:
             log.info("the rest of the batch waits: %s", error)
         self._refusals_in_row = 0
         return [outcomes.get(message.id, Retry("not tried yet", after=0.0)) for message in batch]
+
+    async def kept(self, receipts: Sequence[str]) -> Sequence[bool]:
+        """Whether the cloud still has these. Raises `UplinkDown` when it cannot be asked."""
+        credentials = self._credentials()
+        if credentials is None:
+            raise UplinkDown("the station is not claimed", counts=False)
+        try:
+            return await ask(self._client, credentials, receipts)
+        except (Unreachable, Refused) as error:
+            raise UplinkDown(str(error), counts=False) from error
 
     async def _events(
         self, credentials: Credentials, messages: Sequence[Message], outcomes: dict[int, Outcome]
@@ -173,7 +191,7 @@ class Delivery:
         for pending in answer.media_pending:
             await self._queue_media(message, answer.event_id, pending)
         self._uploaded(1)
-        return Delivered()
+        return Delivered(event_receipt(answer.kept_as or answer.event_id))
 
     async def _queue_media(self, message: Message, event_id: str, pending: PendingMedia) -> None:
         """The file's own message is durable before the event's message goes."""
@@ -189,6 +207,7 @@ class Delivery:
                 priority=Priority.NORMAL,
                 idempotency_key=f"media:{event_id}:{reference.sha256}",
                 media=(reference,),
+                lane=Lane.BULK,
             )
         )
 
@@ -199,7 +218,7 @@ class Delivery:
         try:
             ticket = msgspec.json.decode(message.payload, type=MediaTicket)
             await self._pace.turn()
-            done = await upload.run(ticket, pause=self._something_more_urgent)
+            await upload.run(ticket, make_way=self._make_way)
         except (ChangedFile, msgspec.MsgspecError) as error:
             return Rejected(str(error))
         except NotNow as reason:
@@ -212,10 +231,14 @@ class Delivery:
             if not _is_about_the_message(refusal):
                 raise
             return _refused_alone(message, refusal)
-        return Delivered() if done else Retry("a more urgent message goes first", after=0.0)
+        return Delivered(media_receipt(ticket.sha256))
 
-    def _something_more_urgent(self) -> bool:
-        return self._store.waiting(Priority.CRITICAL) > 0 or self._store.waiting(Priority.HIGH) > 0
+    async def _make_way(self) -> None:
+        """A small thing on the same link goes first; a link that is always busy is shared."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAKE_WAY_S):
+                while self._busy():  # noqa: ASYNC110 - the other drain has no event for the end of a request
+                    await asyncio.sleep(_LOOK_S)
 
     def _down(self, error: Unreachable | Refused) -> UplinkDown:
         """What a failure of the whole request says about the endpoint."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -52,8 +52,8 @@ class Upload:
         self._media = media
         self._collection = collection
 
-    async def run(self, ticket: MediaTicket, *, pause: Callable[[], bool]) -> bool:
-        """True when the cloud has the whole file; False when `pause` asked to stop between two pieces.
+    async def run(self, ticket: MediaTicket, *, make_way: Callable[[], Awaitable[None]]) -> None:
+        """Returns when the cloud has the whole file. Between two pieces `make_way` may let others go first.
 
         Raises `Unreachable`, `Refused`, `ChangedFile`, `NotNow`, `StoreError`.
         """
@@ -65,9 +65,8 @@ class Upload:
             before, offset = offset, await self._send(ticket, location, offset, piece)
             if offset == before:
                 raise NotNow(f"The cloud stays at byte {offset} of {ticket.name}.")
-            if offset < ticket.size and pause():
-                return False
-        return True
+            if offset < ticket.size:
+                await make_way()
 
     async def _create(self, ticket: MediaTicket) -> tuple[str, int]:
         """The place of the upload and how much the cloud has; the same call resumes a cut one."""

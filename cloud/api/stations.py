@@ -10,12 +10,12 @@ from cloud.api.routing import Guard, Parameter, Route
 from cloud.fleet.commands import CommandList
 from cloud.fleet.configuration import current
 from cloud.fleet.events import Received
-from cloud.keys import COMMANDS, DATABASE, EVENTS, HEARTBEATS, UNIX_MS
+from cloud.keys import COMMANDS, DATABASE, EVENTS, HEARTBEATS, KEPT, UNIX_MS
 from cloud.security.device_auth import DevicePrincipal
 from cloud.validation import decode
 from protocol.clock import from_unix
 from protocol.errors import INVALID, Refusal
-from protocol.event import BatchAnswer, Event, EventAnswer, EventBatch
+from protocol.event import BatchAnswer, Event, EventAnswer, EventBatch, KeptAnswer, KeptRequest
 from protocol.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 from protocol.messages import ConfigAnswer, HeartbeatAnswer, HeartbeatRequest
 
@@ -52,6 +52,11 @@ def _check_idempotency_key(request: web.Request, single: Received) -> None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and key.strip('"') != single.answer.event_id:
         raise Refusal("REG-007", INVALID, "Idempotency-Key is not the event's id.", field="$.event_id")
+
+
+async def kept(request: web.Request, device: DevicePrincipal, body: bytes) -> web.Response:
+    """Which of the events and files that got a yes are not here."""
+    return answer(await request.app[KEPT].missing(device, decode(body, KeptRequest)))
 
 
 async def configuration(request: web.Request, device: DevicePrincipal, _body: bytes) -> web.Response:
@@ -122,6 +127,15 @@ ROUTES = (
     _heartbeat(f"/v1/devices/{_ID}/telemetry", "The same as a heartbeat: it carries the telemetry"),
     _events("/v1/devices/events", "Hand in events of the signing station"),
     _events(f"/v1/devices/{_ID}/events", "Hand in one event, or a batch"),
+    Route(
+        "POST",
+        f"/v1/devices/{_ID}/events/kept",
+        kept,
+        Guard.DEVICE,
+        "Ask what is not kept of the events and files that got a yes",
+        body=KeptRequest,
+        answers={200: KeptAnswer},
+    ),
     _configuration(f"/v1/devices/config/{_ID}", "The newest signed configuration"),
     _configuration(f"/v1/devices/{_ID}/config", "The newest signed configuration"),
     Route(

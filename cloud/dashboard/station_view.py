@@ -66,6 +66,7 @@ def facts(reported: HeartbeatRequest | None, network: NetworkInfo | None, *, onl
     found: Iterable[Fact | None] = (
         _network(latest, reported.network_quality.signal_strength),
         _sending(reported),
+        _files(reported.buffer),
         _last_upload(reported.buffer),
         _clock(reported.clock),
         _camera(reported.camera_status),
@@ -98,6 +99,13 @@ _PROGRESS = {
 def _sending(reported: HeartbeatRequest) -> Fact:
     tone, label = _PROGRESS.get(liveness(reported, online=True)) or breaker_state(reported.buffer.breaker)
     return Fact(N_("Uplink"), label, tone)
+
+
+def _files(buffer: BufferState) -> Fact | None:
+    if buffer.files_breaker == "closed":
+        return None
+    tone, label = breaker_state(buffer.files_breaker)
+    return Fact(N_("Files"), label, tone)
 
 
 def _last_upload(buffer: BufferState) -> Fact | None:

@@ -100,7 +100,7 @@ class Events:
             self._insert(connection, device_id, new)
             return self._received(connection, device_id, new, 201)
         if known.body_sha256 == new.sha256 or _same_observation(known, new):
-            return self._received(connection, device_id, new, 200)
+            return self._received(connection, device_id, new, 200, known.event_id)
         other = "event_id" if known.event_id == new.event.event_id else "client_event_id"
         detail = f"Another event has this {other} already."
         refusal = Refusal("REG-007", "conflicting_event", detail, field=f"$.{other}")
@@ -129,7 +129,9 @@ class Events:
             values = {name: getattr(file, name) for name in ("sha256", "size", "mime", "name", "role")}
             connection.execute(insert(event_media).values(event_pk=key, **values))
 
-    def _received(self, connection: Connection, device_id: str, new: _Read, status: int) -> Received:
+    def _received(
+        self, connection: Connection, device_id: str, new: _Read, status: int, kept_as: str | None = None
+    ) -> Received:
         there = _stored(connection, device_id, new.files)
         url = self._upload_url(device_id)
         missing = [
@@ -138,7 +140,11 @@ class Events:
             if file.sha256 not in there
         ]
         answer = EventAnswer(
-            event_id=new.event.event_id, status="received", duplicate=status == 200, media_pending=missing
+            event_id=new.event.event_id,
+            status="received",
+            duplicate=status == 200,
+            kept_as=None if kept_as == new.event.event_id else kept_as,
+            media_pending=missing,
         )
         return Received(status, answer)
 

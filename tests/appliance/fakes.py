@@ -23,7 +23,15 @@ from protocol.codes import base64url, new_claim_token, uuid7
 from protocol.compression import CODING, unpack
 from protocol.envelope import Envelope, seal
 from protocol.errors import PROBLEM_TYPE, Problem, Refusal
-from protocol.event import BatchAnswer, Event, EventAnswer, EventBatch, PendingMedia
+from protocol.event import (
+    BatchAnswer,
+    Event,
+    EventAnswer,
+    EventBatch,
+    KeptAnswer,
+    KeptRequest,
+    PendingMedia,
+)
 from protocol.messages import (
     ApiEndpoints,
     Challenge,
@@ -200,6 +208,8 @@ class FakeCloud:
                 return self._heartbeat(msgspec.json.decode(body, type=HeartbeatRequest))
             case "POST", _ if path == f"{mine}/events" and self.owned:
                 return self._events(msgspec.json.decode(body, type=EventBatch))
+            case "POST", _ if path == f"{mine}/events/kept" and self.owned:
+                return self._kept(msgspec.json.decode(body, type=KeptRequest))
             case "POST", _ if path == f"{mine}/uploads" and self.owned:
                 return self._create(request)
             case (("PATCH" | "HEAD"), _) if path.startswith(f"{mine}/uploads/") and self.owned:
@@ -330,6 +340,14 @@ class FakeCloud:
                 )
             )
         return answer(BatchAnswer(results=results))
+
+    def _kept(self, question: KeptRequest) -> web.Response:
+        return answer(
+            KeptAnswer(
+                missing_events=[each for each in question.events if each not in self.events],
+                missing_media=[each for each in question.media if each not in self.media],
+            )
+        )
 
     def _create(self, request: web.Request) -> web.Response:
         pairs = [pair.split(" ") for pair in request.headers["Upload-Metadata"].split(",")]

@@ -16,11 +16,14 @@ from aiohttp import web
 
 from appliance.uplink import upload as upload_module
 from appliance.uplink.client import Unreachable
-from appliance.uplink.delivery import EVENT, MEDIA, MOST_BYTES
+from appliance.uplink.delivery import EVENT, MEDIA, MOST_BYTES, Delivery
 from appliance.uplink.endpoints import Endpoints
+from appliance.uplink.kept import event_receipt, media_receipt
 from buffer.breaker import BreakerState
 from buffer.clock import SystemClock
-from buffer.drain import Drain, DrainPolicy
+from buffer.confirmation import ConfirmPolicy
+from buffer.drain import DrainPolicy
+from buffer.drains import Drains
 from buffer.message import Draft, Priority
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
 from protocol import compression, signature
@@ -30,6 +33,7 @@ from tests.appliance.uplink_world import Uplink, uplink
 from tests.appliance.workshop import running, until
 
 EVENTS = f"/v1/devices/{DEVICE_ID}/events"
+OTHER_ID = "0190b3a8-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -87,7 +91,7 @@ async def test_a_batch_that_is_too_large_for_one_request_goes_in_several(world: 
         noise = base64.b64encode(os.urandom(60_000)).decode()
         await world.put_event(number, metadata={"noise": noise})
     outcomes = [outcome for _, outcome in await world.deliver()]
-    assert outcomes == [Delivered()] * 8
+    assert all(isinstance(each, Delivered) for each in outcomes)
     sizes = [int(each.headers["content-length"]) for each in world.cloud.requests]
     assert len(sizes) == 2 and max(sizes) <= MOST_BYTES
 
@@ -111,7 +115,7 @@ async def test_one_rejected_event_does_not_harm_its_neighbours(world: Uplink) ->
 
     world.cloud.script("POST", EVENTS, reject_second)
     outcomes = [outcome for _, outcome in await world.deliver()]
-    assert outcomes[0] == outcomes[2] == Delivered()
+    assert isinstance(outcomes[0], Delivered) and isinstance(outcomes[2], Delivered)
     assert outcomes[1] == Rejected("REG-007 conflicting_event Another event has this event_id already.")
     assert sum(world.uploaded) == 2
 
@@ -157,7 +161,7 @@ async def test_the_guilty_event_of_a_refused_batch_is_found_by_halves(
 
     cloud.script("POST", EVENTS, *[refuse_guilty] * 20)
     outcomes = [outcome for _, outcome in await world.deliver()]
-    assert [index for index, outcome in enumerate(outcomes) if outcome != Delivered()] == [guilty]
+    assert [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Delivered)] == [guilty]
     assert outcomes[guilty] == Rejected(f"{status} REG-007 no")
     assert len(cloud.events) == 6
     assert len(cloud.requests) <= 7
@@ -259,7 +263,7 @@ async def test_a_station_that_is_refused_again_and_again_asks_less_and_less_ofte
             await delivery.deliver(batch)
         waits.append(down.value.retry_after)
     assert waits == [60, 300, 900, 900]
-    assert await delivery.deliver(batch) == [Delivered()]
+    assert kinds([(0, each) for each in await delivery.deliver(batch)]) == ["Delivered"]
     world.cloud.script("POST", EVENTS, problem(403))
     with pytest.raises(UplinkDown) as down:
         await delivery.deliver(batch)
@@ -285,7 +289,7 @@ async def test_an_event_that_makes_the_cloud_fail_is_found_while_its_neighbours_
     made = [await world.put_event(number) for number in range(7)]
     world.cloud.script("POST", EVENTS, *[fails_on(world, *(made[each].event_id for each in guilty))] * 30)
     outcomes = [outcome for _, outcome in await world.deliver()]
-    assert [index for index, outcome in enumerate(outcomes) if outcome != Delivered()] == guilty
+    assert [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Delivered)] == guilty
     assert all(isinstance(outcomes[each], Retry) for each in guilty)
     assert len(world.cloud.events) == 7 - len(guilty)
 
@@ -361,7 +365,7 @@ async def test_when_the_way_breaks_in_the_middle_what_arrived_is_not_sent_again(
     await world.put_media(ref)
     world.cloud.script("POST", "uploads", cut)
     outcomes = [outcome for _, outcome in await world.deliver()]
-    assert outcomes[0] == Delivered()
+    assert isinstance(outcomes[0], Delivered)
     assert isinstance(outcomes[1], Retry)
 
 
@@ -372,7 +376,7 @@ async def test_the_files_message_is_durable_before_the_event_is_forgotten(world:
     ref, _ = await world.file()
     made = await world.put_event(files=[ref])
     batch = await world.leased()
-    assert await world.delivery.deliver(batch) == [Delivered()]
+    assert kinds([(0, each) for each in await world.delivery.deliver(batch)]) == ["Delivered"]
     assert await world.waiting() == [EVENT, MEDIA], "the event is still here, and its file's message too"
     world.store.release([message.id for message in batch])
     [_, media] = await world.leased()
@@ -404,25 +408,61 @@ async def test_a_file_that_the_cloud_asks_for_and_the_event_never_had_is_ignored
     assert "does not have" in caplog.text
 
 
-async def test_a_file_gives_way_to_what_is_more_urgent_and_goes_on_later(
+async def test_a_file_gives_way_between_two_pieces_while_something_smaller_is_sent(
     world: Uplink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_module, "PIECE", 100)
-    ref, data = await world.file(1000)
+    ref, data = await world.file(300)
     await world.put_media(ref)
+    busy = True
+    sender = Delivery(
+        world.client, world.store, world.media, lambda: world.credentials, lambda _: None, busy=lambda: busy
+    )
     batch = await world.leased()
-    urgent = await world.put_event(priority=Priority.CRITICAL)
-    [outcome] = await world.delivery.deliver(batch)
-    assert outcome == Retry("a more urgent message goes first", after=0.0)
+    task = asyncio.create_task(sender.deliver(batch))
+    await until(lambda: any(place.data for place in world.cloud.uploads.values()))
+    await asyncio.sleep(0.2)
     assert len(world.cloud.uploads[f"upl_{ref.sha256[:26]}"].data) == 100
-    world.store.release([message.id for message in batch])
-    drain = Drain(world.store, world.delivery, clock=SystemClock(), random=lambda: 0.5, media=world.media)
-    async with running(drain.run):
-        await until(lambda: ref.sha256 in world.cloud.media)
-    order = [each.path.rpartition("/")[2][:6] for each in world.cloud.requests]
-    assert order.index("events") == 2, "after the create and one piece comes the urgent event"
-    assert urgent.event_id in world.cloud.events
+    busy = False
+    assert await task == [Delivered(media_receipt(ref.sha256))]
     assert world.cloud.media[ref.sha256] == data
+
+
+async def test_a_link_that_is_always_busy_is_shared(world: Uplink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_module, "PIECE", 100)
+    monkeypatch.setattr("appliance.uplink.delivery._MAKE_WAY_S", 0.02)
+    ref, _ = await world.file(300)
+    await world.put_media(ref)
+    sender = Delivery(
+        world.client, world.store, world.media, lambda: world.credentials, lambda _: None, busy=lambda: True
+    )
+    assert await sender.deliver(await world.leased()) == [Delivered(media_receipt(ref.sha256))]
+
+
+async def test_what_the_cloud_lost_after_its_yes_is_told_by_a_second_question(world: Uplink) -> None:
+    ref, _ = await world.file()
+    made = await world.put_event(files=[ref])
+    await world.put_media(ref)
+    receipts = [outcome.receipt for _, outcome in await world.deliver() if isinstance(outcome, Delivered)]
+    assert receipts == [event_receipt(made.event_id), media_receipt(ref.sha256)]
+    kept = [each for each in receipts if each]
+    assert await world.delivery.kept(kept) == [True, True]
+    world.cloud.media.clear()
+    assert await world.delivery.kept(kept) == [True, False]
+    world.cloud.events.clear()
+    assert await world.delivery.kept(kept) == [False, False]
+    world.cloud.script("POST", "kept", problem(503))
+    with pytest.raises(UplinkDown) as down:
+        await world.delivery.kept(kept)
+    assert not down.value.counts
+
+
+async def test_an_event_known_under_another_id_is_asked_for_by_that(world: Uplink) -> None:
+    made = await world.put_event()
+    told = EventAnswer(event_id=made.event_id, status="received", duplicate=True, kept_as=OTHER_ID)
+    world.cloud.script("POST", EVENTS, says(200, msgspec.json.encode(BatchAnswer(results=[told]))))
+    [(_, outcome)] = await world.deliver()
+    assert outcome == Delivered(event_receipt(OTHER_ID))
 
 
 @pytest.mark.parametrize(
@@ -460,11 +500,12 @@ async def test_a_file_that_no_event_names_is_set_aside(world: Uplink) -> None:
 # --- with the drain -----------------------------------------------------------------------------------------
 
 
-def quick_drain(world: Uplink) -> Drain:
-    policy = DrainPolicy(ladder=(0.01, 0.01), uncounted_wait=0.02)
-    return Drain(
+def quick_drain(world: Uplink) -> Drains:
+    policy = DrainPolicy(ladder=(0.01, 0.01), uncounted_wait=0.02, confirm=ConfirmPolicy(after=0.05))
+    return Drains(
         world.store,
-        world.delivery,
+        express=world.delivery,
+        bulk=world.delivery,
         clock=SystemClock(),
         random=lambda: 0.5,
         policy=policy,
@@ -478,7 +519,7 @@ async def test_an_event_with_its_file_goes_the_whole_way_and_leaves_nothing_behi
     await world.media.release(ref.sha256)
     drain = quick_drain(world)
     async with running(drain.run):
-        await until(lambda: drain.progress().delivered == 2)
+        await until(lambda: drain.progress().delivered == drain.files().delivered == 1)
         folder = world.folder / "buffer" / "media"
         await until(lambda: not list(folder.glob("??/*")))
     assert list(world.cloud.events) == [made.event_id]

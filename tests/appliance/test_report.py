@@ -7,7 +7,7 @@ from typing import cast
 
 from appliance.report import Condition
 from appliance.telemetry.application import Application
-from buffer.drain import Drain
+from buffer.drains import Drains
 from protocol.messages import HeartbeatAnswer
 
 
@@ -30,7 +30,7 @@ def answer(spread: float | None) -> HeartbeatAnswer:
 def test_the_spread_of_the_fleet_reaches_the_drain_when_the_cloud_names_one() -> None:
     spread = Spread()
     condition = Condition(Application(now=lambda: datetime(2026, 1, 1, tzinfo=UTC)))
-    condition._drain = cast("Drain", spread)
+    condition._drain = cast("Drains", spread)
     condition.advised(answer(None))
     condition.advised(answer(7.0))
     assert spread.told == [7.0]

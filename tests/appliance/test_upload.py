@@ -32,8 +32,8 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield made
 
 
-def never() -> bool:
-    return False
+async def at_once() -> None:
+    """Makes way for nobody."""
 
 
 def upload(world: Uplink) -> Upload:
@@ -47,7 +47,7 @@ def path_of(world: Uplink, sha256: str) -> Path:
 
 async def test_a_file_arrives_whole_and_in_pieces(world: Uplink) -> None:
     ref, data = await world.file(SIZE)
-    assert await upload(world).run(await world.put_media(ref), pause=never) is True
+    await upload(world).run(await world.put_media(ref), make_way=at_once)
     assert world.cloud.media[ref.sha256] == data
     assert [len(each.body) for each in world.cloud.requests if each.method == "PATCH"] == [PIECE] * 10
 
@@ -55,7 +55,7 @@ async def test_a_file_arrives_whole_and_in_pieces(world: Uplink) -> None:
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1])
 async def test_files_of_every_size_arrive(world: Uplink, size: int) -> None:
     ref, data = await world.file(size)
-    await upload(world).run(await world.put_media(ref), pause=never)
+    await upload(world).run(await world.put_media(ref), make_way=at_once)
     assert bytes(world.cloud.uploads[f"upl_{ref.sha256[:26]}"].data) == data
 
 
@@ -68,9 +68,9 @@ async def test_a_cut_at_any_piece_costs_one_piece_at_most(world: Uplink, piece: 
     fault: Handler = done_then_cut(cloud) if answered else cut
     cloud.script("PATCH", ref.sha256[:26], *[cloud.honest] * piece, fault)
     with pytest.raises(Unreachable):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
     cloud.requests.clear()
-    assert await upload(world).run(ticket, pause=never) is True
+    await upload(world).run(ticket, make_way=at_once)
     assert cloud.media[ref.sha256] == data
     sent = sum(len(each.body) for each in cloud.requests if each.method == "PATCH")
     assert sent == SIZE - (piece + answered) * PIECE
@@ -125,7 +125,7 @@ async def test_a_cut_after_any_byte_in_any_direction_is_resumed(world: Uplink, w
         while ref.sha256 not in world.cloud.media:
             tries += 1
             with contextlib.suppress(Unreachable):
-                await upload(world).run(ticket, pause=never)
+                await upload(world).run(ticket, make_way=at_once)
         await world.client.close()
     assert proxy.cuts == 1
     assert tries <= 2
@@ -135,7 +135,7 @@ async def test_a_cut_after_any_byte_in_any_direction_is_resumed(world: Uplink, w
 async def test_a_file_that_the_cloud_has_already_is_not_sent_again(world: Uplink) -> None:
     ref, data = await world.file(SIZE)
     world.cloud.media[ref.sha256] = data
-    assert await upload(world).run(await world.put_media(ref), pause=never) is True
+    await upload(world).run(await world.put_media(ref), make_way=at_once)
     assert [each.method for each in world.cloud.requests] == ["POST"]
 
 
@@ -150,7 +150,7 @@ async def test_the_clouds_offset_is_the_truth(world: Uplink) -> None:
         return await cloud.honest(request, body)
 
     cloud.script("PATCH", ref.sha256[:26], *[cloud.honest] * 4, forgets_half)
-    assert await upload(world).run(ticket, pause=never) is True
+    await upload(world).run(ticket, make_way=at_once)
     assert cloud.media[ref.sha256] == data
     assert len(cloud.heard("HEAD", ref.sha256[:26])) == 1
 
@@ -160,7 +160,7 @@ async def test_a_cloud_that_does_not_move_is_left_alone_for_a_while(world: Uplin
     ticket = await world.put_media(ref)
     world.cloud.script("PATCH", ref.sha256[:26], *[problem(409, reason="offset_mismatch")] * 50)
     with pytest.raises(NotNow, match="stays at byte 0"):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
     assert len(world.cloud.heard("PATCH", ref.sha256[:26])) == 1
 
 
@@ -170,8 +170,8 @@ async def test_an_upload_that_the_cloud_forgot_begins_anew_later(world: Uplink, 
     ticket = await world.put_media(ref)
     world.cloud.script("PATCH", ref.sha256[:26], problem(status))
     with pytest.raises(NotNow, match="forgot"):
-        await upload(world).run(ticket, pause=never)
-    await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
+    await upload(world).run(ticket, make_way=at_once)
     assert world.cloud.media[ref.sha256] == data
 
 
@@ -185,8 +185,8 @@ async def test_damage_on_the_way_is_tried_again_and_never_blamed_on_the_file(
     ticket = await world.put_media(ref)
     world.cloud.script("PATCH", ref.sha256[:26], problem(status, reason=reason))
     with pytest.raises(NotNow, match="on its way"):
-        await upload(world).run(ticket, pause=never)
-    await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
+    await upload(world).run(ticket, make_way=at_once)
     assert world.cloud.media[ref.sha256] == data
 
 
@@ -197,7 +197,7 @@ async def test_a_file_that_changed_on_the_disk_is_told_by_the_clouds_hash(world:
     path.chmod(0o600)
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(ChangedFile, match="changed on this station's disk"):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
     assert ref.sha256 not in world.cloud.media
 
 
@@ -208,7 +208,7 @@ async def test_a_file_that_became_shorter_ends_the_upload(world: Uplink) -> None
     path.chmod(0o600)
     path.write_bytes(data[:3000])
     with pytest.raises(ChangedFile, match="shorter"):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
 
 
 async def test_a_file_that_is_gone_is_told(world: Uplink) -> None:
@@ -216,21 +216,19 @@ async def test_a_file_that_is_gone_is_told(world: Uplink) -> None:
     ticket = await world.put_media(ref)
     path_of(world, ref.sha256).unlink()
     with pytest.raises(MediaMissing):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
 
 
-async def test_it_stops_between_two_pieces_when_something_else_is_more_urgent(world: Uplink) -> None:
+async def test_it_lets_others_go_first_between_two_pieces(world: Uplink) -> None:
     ref, data = await world.file(SIZE)
     ticket = await world.put_media(ref)
-    asked: list[bool] = []
+    there: list[int] = []
 
-    def after_three() -> bool:
-        asked.append(True)
-        return len(asked) == 3
+    async def others() -> None:
+        there.append(len(world.cloud.uploads[f"upl_{ref.sha256[:26]}"].data))
 
-    assert await upload(world).run(ticket, pause=after_three) is False
-    assert len(world.cloud.uploads[f"upl_{ref.sha256[:26]}"].data) == 3 * PIECE
-    assert await upload(world).run(ticket, pause=never) is True
+    await upload(world).run(ticket, make_way=others)
+    assert there == [number * PIECE for number in range(1, 10)]
     assert world.cloud.media[ref.sha256] == data
 
 
@@ -256,7 +254,7 @@ async def test_something_that_speaks_no_tus_is_no_cloud(
     ticket = await world.put_media(ref)
     world.cloud.script(method, "uploads" if method == "POST" else ref.sha256[:26], nonsense)
     with pytest.raises(Unreachable):
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
 
 
 @pytest.mark.parametrize("status", [401, 403, 413, 429, 500, 503])
@@ -265,13 +263,13 @@ async def test_other_refusals_are_handed_on(world: Uplink, status: int) -> None:
     ticket = await world.put_media(ref)
     world.cloud.script("PATCH", ref.sha256[:26], problem(status, code="REG-009"))
     with pytest.raises(Refused) as refused:
-        await upload(world).run(ticket, pause=never)
+        await upload(world).run(ticket, make_way=at_once)
     assert refused.value.status == status
 
 
 async def test_the_cloud_learns_which_file_this_is_and_whose(world: Uplink) -> None:
     ref, _ = await world.file(10)
-    await upload(world).run(await world.put_media(ref, event_id="event-7"), pause=never)
+    await upload(world).run(await world.put_media(ref, event_id="event-7"), make_way=at_once)
     created = world.cloud.heard("POST", "uploads")[0].headers
     assert created["upload-length"] == "10"
     assert created["tus-resumable"] == "1.0.0"

@@ -16,7 +16,7 @@ from buffer.clock import SystemClock
 from buffer.degradation import Level, duties
 from buffer.drain import Drain, DrainPolicy
 from buffer.errors import BufferClosed, DiskFull
-from buffer.message import Message, Priority
+from buffer.message import Lane, Message, Priority
 from buffer.store import Store
 from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
 from tests.buffer.world import draft
@@ -49,6 +49,17 @@ class FakeUplink:
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
+        self.asked: list[list[str]] = []
+        self.lost: set[str] = set()
+        self.silent: UplinkDown | None = None
+
+    async def kept(self, receipts: Sequence[str]) -> Sequence[bool]:
+        self.asked.append(list(receipts))
+        if self.silent is not None:
+            raise self.silent
+        answer = [receipt not in self.lost for receipt in receipts]
+        self.lost.clear()
+        return answer
 
     async def deliver(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         self.batches.append([message.payload.decode() for message in batch])
@@ -80,9 +91,13 @@ async def real(path: Path) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def draining(
-    store: Store, uplink: FakeUplink, policy: DrainPolicy = QUICK, random: Random = LOWEST
+    store: Store,
+    uplink: FakeUplink,
+    policy: DrainPolicy = QUICK,
+    random: Random = LOWEST,
+    lane: Lane = Lane.EXPRESS,
 ) -> AsyncIterator[Drain]:
-    drain = Drain(store, uplink, clock=SystemClock(), random=random, policy=policy)
+    drain = Drain(store, uplink, clock=SystemClock(), random=random, policy=policy, lane=lane)
     task = asyncio.create_task(drain.run())
     try:
         yield drain

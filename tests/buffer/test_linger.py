@@ -20,9 +20,10 @@ async def test_messages_that_may_wait_are_stored_by_themselves(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(linger.LINGER_SECONDS, LOW, 0.02)
+    bell = store.bell()
     await store.put_soon(draft(LOW))
     assert store.waiting(LOW) == 0
-    assert await store.wait_for_work(10) is True
+    assert await bell.wait(10) is True
     assert store.waiting(LOW) == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buffer.errors import BufferClosed, InvalidDraft, MessageTooLarge
-from buffer.message import Draft, MediaRef, Priority, boot_of, compose_id, priority_of
+from buffer.message import Draft, Lane, MediaRef, Priority, boot_of, compose_id, priority_of
 from buffer.store import Store
 from tests.buffer.world import START, ManualClock, draft
 
@@ -75,17 +75,17 @@ async def test_any_bytes_survive_a_restart(path: Path, payload: bytes) -> None:
 
 
 async def test_a_message_id_holds_priority_run_and_order() -> None:
-    message_id = compose_id(Priority.LOW, 2**24 - 1, 2**36 - 1)
+    message_id = compose_id(Priority.LOW, 2**23 - 1, 2**36 - 1, Lane.BULK)
     assert message_id < 2**63
     assert priority_of(message_id) is Priority.LOW
-    assert boot_of(message_id) == 2**24 - 1
+    assert boot_of(message_id) == 2**23 - 1
     assert (
         compose_id(Priority.HIGH, 9, 9)
         < compose_id(Priority.NORMAL, 1, 1)
         < compose_id(Priority.NORMAL, 1, 2)
     )
     with pytest.raises(OverflowError):
-        compose_id(Priority.LOW, 2**24, 1)
+        compose_id(Priority.LOW, 2**23, 1)
 
 
 async def test_the_uuid_is_of_version_seven_and_no_two_are_the_same(store: Store) -> None:
@@ -147,16 +147,18 @@ async def test_leases_end_with_the_process(path: Path) -> None:
         assert len(await store.lease(1)) == 1
 
 
-async def test_a_lease_can_be_limited_by_kind_priority_and_size(store: Store) -> None:
+async def test_a_lease_can_be_limited_by_lane_priority_and_size(store: Store) -> None:
     await store.put(draft(Priority.HIGH, b"x" * 600, kind="event"))
-    await store.put(draft(Priority.NORMAL, b"y" * 600, kind="heartbeat"))
+    await store.put(draft(Priority.NORMAL, b"y" * 600, kind="film", lane=Lane.BULK))
+    await store.put(draft(Priority.NORMAL, b"z" * 600, kind="picture", lane=Lane.BULK))
     await store.put(draft(Priority.NORMAL, b"z" * 600, kind="log"))
-    first = await store.lease(10, kinds=["heartbeat", "log"], max_bytes=1000)
-    assert [message.kind for message in first] == ["heartbeat"]
-    second = await store.lease(10, priorities=[Priority.NORMAL])
+    first = await store.lease(10, lane=Lane.BULK, max_bytes=1000)
+    assert [message.kind for message in first] == ["film"]
+    second = await store.lease(10, lane=Lane.EXPRESS, priorities=[Priority.NORMAL])
     assert [message.kind for message in second] == ["log"]
     third = await store.lease(10, max_bytes=10)
     assert [message.kind for message in third] == ["event"]
+    assert [message.kind for message in await store.lease(10)] == ["picture"]
 
 
 async def test_a_cancelled_lease_leaves_nothing_leased(store: Store) -> None:
@@ -198,7 +200,7 @@ async def test_depth_tells_count_bytes_and_age_per_priority(store: Store, clock:
 async def test_rows_tell_the_state_of_each_message(store: Store) -> None:
     kinds = ("leased", "delayed", "dead", "waiting")
     ids = {kind: (await store.put(draft(kind=kind, key=kind))).id for kind in kinds}
-    await store.lease(1, kinds=["leased"])
+    await store.lease(1)
     await store.nack([ids["delayed"]], reason="busy", retry_in=30)
     await store.nack([ids["dead"]], reason="the cloud refused it", retry_in=None, permanent=True)
     rows = await store.rows(10)
@@ -212,11 +214,12 @@ async def test_rows_tell_the_state_of_each_message(store: Store) -> None:
 
 
 async def test_waiting_for_work_ends_with_a_put_and_only_one_urgent_enough(store: Store) -> None:
-    assert await store.wait_for_work(0.01) is False
+    any_bell, urgent_bell = store.bell(), store.bell()
+    assert await store.wait_for_work(any_bell, 0.01) is False
     async with asyncio.TaskGroup() as tasks:
-        urgent = tasks.create_task(store.wait_for_work(30, Priority.CRITICAL))
+        urgent = tasks.create_task(store.wait_for_work(urgent_bell, 30, Priority.CRITICAL))
         await store.put(draft(Priority.HIGH))
-        assert await store.wait_for_work(30) is True
+        assert await store.wait_for_work(any_bell, 30) is True
         assert not urgent.done()
         await store.put(draft(Priority.CRITICAL))
         assert await urgent is True
@@ -226,9 +229,10 @@ async def test_waiting_for_work_ends_when_a_retry_is_due(path: Path) -> None:
     async with await Store.open(path) as store:
         receipt = await store.put(draft())
         await store.nack([receipt.id], reason="busy", retry_in=0.05)
-        await store.wait_for_work(0)
+        bell = store.bell()
+        await store.wait_for_work(bell, 0)
         assert await store.lease(1) == []
-        assert await store.wait_for_work(30) is True
+        assert await store.wait_for_work(bell, 30) is True
 
 
 async def test_notes_last_over_a_restart(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from buffer.message import Draft, Priority
+from buffer.message import Draft, Lane, Priority
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -45,6 +45,7 @@ def draft(
     key: str | None = None,
     expires_in: float | None = None,
     kind: str = "event",
+    lane: Lane = Lane.EXPRESS,
 ) -> Draft:
     """A small message."""
-    return Draft(kind, payload, priority, idempotency_key=key, expires_in=expires_in)
+    return Draft(kind, payload, priority, idempotency_key=key, expires_in=expires_in, lane=lane)
