@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from appliance.conductor import Conductor
@@ -41,17 +41,28 @@ class Front:
     """Implements `portal.view.Station`."""
 
     def __init__(
-        self, device: Device, conductor: Conductor, board: StatusBoard, drain: Drains, store: Store
+        self,
+        device: Device,
+        conductor: Conductor,
+        board: StatusBoard,
+        drain: Drains,
+        store: Store,
+        figures: Callable[[], str],
     ) -> None:
         self._device = device
         self._conductor = conductor
         self._board = board
         self._drain = drain
         self._store = store
+        self._figures = figures
 
     def snapshot(self) -> Snapshot:
         """The picture now."""
         return self._board.snapshot()
+
+    def metrics(self) -> str:
+        """The figures in the OpenMetrics text format."""
+        return self._figures()
 
     def changes(self) -> AsyncIterator[Snapshot]:
         """Every new picture."""

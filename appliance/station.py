@@ -29,6 +29,7 @@ from appliance.intakes import IntakeLog, note
 from appliance.journal import Journal
 from appliance.linkwatch import LinkWatch
 from appliance.logs import Tail
+from appliance.metrics import figures
 from appliance.network.maintain import Maintainer
 from appliance.network.port import NetworkPort
 from appliance.panel import Panel
@@ -152,7 +153,8 @@ def build(
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
-    front = Front(device, conductor, board, drain, store)
+    meters = partial(figures, device, conductor, board, drain, governor)
+    front = Front(device, conductor, board, drain, store, meters)
     start_over = StartOver(paths, conductor)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),

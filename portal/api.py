@@ -13,6 +13,7 @@ from portal.languages import Language
 from portal.present import facts, home, revision, shown
 from portal.view import Snapshot
 
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 GLANCE = 1.0  # seconds between looks whether a listener is still there
 
 
@@ -21,6 +22,15 @@ async def status(request: web.Request) -> web.StreamResponse:
     ctx = context.of(request)
     told = payload(ctx, ctx.station.snapshot(), context.language(request))
     response = web.Response(text=_json(told), content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    response.enable_compression()
+    return response
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """`GET /metrics`: the station's figures, for programs that collect them."""
+    response = web.Response(body=context.of(request).station.metrics().encode())
+    response.headers["Content-Type"] = OPENMETRICS
     response.headers["Cache-Control"] = "no-store"
     response.enable_compression()
     return response

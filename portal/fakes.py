@@ -152,6 +152,9 @@ class FakeStation:
     def snapshot(self) -> Snapshot:
         return self._snapshot
 
+    def metrics(self) -> str:
+        return "# EOF\n"
+
     async def show(self, snapshot: Snapshot | None = None, **changes: Any) -> None:
         """Show `snapshot`, or the present one with `changes`, and tell the listeners."""
         self._snapshot = replace(snapshot or self._snapshot, **changes)

@@ -80,6 +80,7 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),
         web.get("/health", api.health),
+        web.get("/metrics", api.metrics),
         web.get("/static/{name}", assets.serve),
     ]
 

@@ -260,6 +260,10 @@ class Station(Protocol):
         """The picture now. Cheap: called for every page."""
         ...
 
+    def metrics(self) -> str:
+        """The station's figures in the OpenMetrics 1.0 text format, for programs that collect them."""
+        ...
+
     async def networks(self, rescan: bool = False) -> Sequence[Network]:
         """Networks in the air, in any order and with duplicates; from the last scan unless `rescan`."""
         ...

@@ -242,3 +242,12 @@ def test_events_go_on_after_all_that(station: Station, owner: Owner) -> None:
     device = claim(station, owner)
     station.drop("good", event(1))
     arrived(owner, device, {1})
+
+
+def test_a_running_station_tells_its_figures(station: Station) -> None:
+    eventually(lambda: station.status()["host"]["uptime"], "the station has looked at itself")
+    with urllib.request.urlopen(station.url() + "/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+        lines = answer.read().decode().splitlines()
+    assert 'meteor_breaker_state{lane="events",state="closed"} 1' in lines
+    assert lines[-1] == "# EOF"
