@@ -68,12 +68,16 @@ class NetworkSection(Section, frozen=True):
 
 
 class BufferSection(Section, frozen=True):
-    """Limits of the buffer: bytes of messages, number of messages, bytes of media and of one file."""
+    """Limits of the buffer: bytes of messages, number of messages, bytes of media and of one file.
+
+    `order` says what goes first inside a class; the critical always go in order of arrival.
+    """
 
     max_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     max_messages: Annotated[int, Meta(ge=100)] = 500_000
     max_media_bytes: Annotated[int, Meta(ge=1 << 20)] = 8 << 30
     max_file_bytes: Annotated[int, Meta(ge=1 << 10)] = 512 << 20
+    order: Literal["oldest", "newest"] = "oldest"
 
 
 class SourcesSection(Section, frozen=True):

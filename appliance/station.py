@@ -51,6 +51,7 @@ from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.pace import Pace
 from appliance.uplink.time import CloudTime
 from buffer.clock import SystemClock as BufferClock
+from buffer.drain import DrainPolicy
 from buffer.drains import Drains
 from buffer.media import MediaStore
 from buffer.store import Store
@@ -105,7 +106,8 @@ def build(
     intakes = IntakeLog(time.moment)
     intake = Intake(store, media, time, partial(_took, application, intakes))
     spool = Spool(settings.spool, intake, settle_s=settings.sources.settle_seconds)
-    drain = _drains(store, media, client, credentials, application)
+    policy = DrainPolicy(newest_first=settings.buffer.order == "newest")
+    drain = _drains(store, media, client, credentials, application, policy)
     configuration = Configuration(paths.state)
     panel = Panel(hardware.led(settings), hardware.display(settings), hardware.sound(), clock)
     online = asyncio.Event()
@@ -190,6 +192,7 @@ def _drains(
     client: CloudClient,
     credentials: CredentialsFile,
     application: Application,
+    policy: DrainPolicy,
 ) -> Drains:
     """Events and files each on a way of their own, inside one limit of the cloud."""
     pace = Pace(client.time.system.monotonic)
@@ -200,6 +203,7 @@ def _drains(
         bulk=sender(busy=lambda: drains.busy),
         clock=BufferClock(),
         random=random.random,
+        policy=policy,
         media=media,
     )
     return drains

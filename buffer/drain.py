@@ -43,7 +43,7 @@ class MediaKeeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DrainPolicy:
-    """The numbers; times in seconds, sizes in bytes of payload."""
+    """The numbers; times in seconds, sizes in bytes of payload. `newest_first` inside a class."""
 
     batch_count: int = 100
     batch_bytes: int = 1024 * 1024
@@ -57,6 +57,7 @@ class DrainPolicy:
     steps: tuple[int, ...] = STEPS
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     confirm: ConfirmPolicy = field(default_factory=ConfirmPolicy)
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,13 @@ class Drain:
 
     async def _take(self, limit: int, priorities: list[Priority]) -> list[Message]:
         size = self._policy.batch_bytes
-        return await self._store.lease(limit, lane=self._lane, priorities=priorities, max_bytes=size)
+        return await self._store.lease(
+            limit,
+            lane=self._lane,
+            priorities=priorities,
+            max_bytes=size,
+            newest_first=self._policy.newest_first,
+        )
 
     # -- one batch ---------------------------------------------------------------------------------------
 

@@ -25,13 +25,20 @@ _MAX_ASIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller can take; `lane` None means both; `max_bytes` is exceeded only by a first message."""
+    """What the caller can take; `lane` None means both; `max_bytes` is exceeded only by a first message.
+    `newest_first` turns the order inside a class round, for all but the critical."""
 
     limit: int
     max_bytes: int
     lane: Lane | None
     priorities: tuple[Priority, ...]
     lease_ms: int
+    newest_first: bool = False
+
+    def order(self, message: Message) -> tuple[Priority, int]:
+        """Sorts a batch: most urgent first, inside a class as wanted."""
+        backwards = self.newest_first and message.priority is not Priority.CRITICAL
+        return message.priority, -message.id if backwards else message.id
 
 
 @dataclass(slots=True)
@@ -50,7 +57,8 @@ class Leased:
 
 
 def lease(connection: sqlite3.Connection, state: State, wanted: Wanted, now: Stamp) -> Leased:
-    """Lease messages: what is critical, then the others by their shares; in order of arrival inside a class.
+    """Lease messages: what is critical, then the others by their shares; inside a class in order of arrival,
+    or the other way round if that is wanted.
 
     The batch comes most urgent first. A message that programs died of goes alone.
     """
@@ -66,7 +74,7 @@ def lease(connection: sqlite3.Connection, state: State, wanted: Wanted, now: Sta
     finally:
         for queue in queues.values():
             queue.close()
-    found.messages.sort(key=lambda message: message.id)
+    found.messages.sort(key=wanted.order)
     state.take([message.id for message in found.messages], now_ms + wanted.lease_ms)
     return found
 
@@ -100,7 +108,8 @@ def _open(
     found: Leased,
 ) -> Generator[Message, None, None]:
     """What this priority has for the caller; expired and damaged ones are put on their lists on the way."""
-    with closing(_due(connection, id_range(priority, wanted.lane), now_ms)) as records:
+    backwards = wanted.newest_first and priority is not Priority.CRITICAL
+    with closing(_due(connection, id_range(priority, wanted.lane), now_ms, backwards)) as records:
         for record in records:
             if state.leased(record.id):
                 continue
@@ -115,11 +124,14 @@ def _open(
                 found.damaged.append(record.id)
 
 
-def _due(connection: sqlite3.Connection, ids: tuple[int, int], now_ms: int) -> Generator[Record, None, None]:
+def _due(
+    connection: sqlite3.Connection, ids: tuple[int, int], now_ms: int, backwards: bool
+) -> Generator[Record, None, None]:
     # A delay longer than anybody asks for was written before the time line was set back by a power cut.
     query = (
         f"SELECT {COLUMNS} FROM messages WHERE id >= ? AND id < ? AND"
-        " (not_before_ms IS NULL OR not_before_ms <= ? OR not_before_ms > ?) ORDER BY id"
+        " (not_before_ms IS NULL OR not_before_ms <= ? OR not_before_ms > ?)"
+        f" ORDER BY id {'DESC' if backwards else 'ASC'}"
     )
     with closing(connection.execute(query, (*ids, now_ms, now_ms + LONGEST_DELAY_MS))) as rows:
         for row in rows:

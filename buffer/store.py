@@ -162,10 +162,12 @@ class Store:
         priorities: Collection[Priority] = tuple(Priority),
         max_bytes: int = LEASE_BYTES,
         seconds: float = LEASE_SECONDS,
+        newest_first: bool = False,
     ) -> list[Message]:
         """Up to `limit` messages, what is critical first; nobody else gets them for `seconds`.
 
-        Their payloads together stay below `max_bytes`, unless the first alone is larger. Expired messages
+        `newest_first` turns the order inside a class round, for all but the critical. The payloads together
+        stay below `max_bytes`, unless the first alone is larger. Expired messages
         are dropped on the way, damaged ones are set aside. Cancelled, it leaves nothing leased.
         """
         wanted = Wanted(
@@ -174,6 +176,7 @@ class Store:
             lane,
             tuple(priorities),
             int(seconds * 1000),
+            newest_first,
         )
         while True:
             found = await self._lease(wanted)

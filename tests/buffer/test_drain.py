@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -334,6 +335,15 @@ async def test_the_windows_of_a_fleet_do_not_fall_together(
         drain.obey(duties(Level.REDUCED))
         await until(lambda: drain.progress().bulk_in > 0)
         assert least < drain.progress().bulk_in <= most
+
+
+async def test_the_newest_of_a_class_go_first_where_that_is_wanted(real: Store) -> None:
+    await put(real, "h1", "c1", "n1", "h2", "c2", "n2", "h3")
+    uplink = FakeUplink()
+    policy = replace(QUICK, newest_first=True, batch_count=2)
+    async with draining(real, uplink, policy):
+        await until(lambda: len(uplink.accepted) == 7)
+    assert uplink.batches == [["c1", "c2"], ["h3", "h2"], ["h1", "n2"], ["n1"]]
 
 
 async def test_where_no_connection_was_made_the_most_urgent_stays_the_probe(real: Store) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from buffer.capacity import Limits
+from buffer.clock import stamp
 from buffer.errors import (
     BufferInUse,
     BufferTooNew,
@@ -24,8 +25,9 @@ from buffer.errors import (
     from_sqlite,
 )
 from buffer.inspection import export, inspect
-from buffer.message import Priority
+from buffer.message import Priority, compose_id
 from buffer.reader import open_reader
+from buffer.record import COLUMNS, from_draft
 from buffer.schema import MIGRATIONS, connect_writer, migrate
 from buffer.store import Store
 from tests.buffer.world import ManualClock, draft
@@ -189,6 +191,26 @@ def test_a_new_version_is_reached_step_by_step_and_a_failed_step_changes_nothing
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
     assert "colour" in {row[1] for row in connection.execute("PRAGMA table_info(messages)")}
     connection.close()
+
+
+async def test_a_file_of_the_first_version_keeps_what_waits_and_what_is_known(path: Path) -> None:
+    path.parent.mkdir()
+    connection = connect_writer(path, 1000)
+    migrate(connection, MIGRATIONS[:1])
+    wanted = draft(Priority.HIGH, b"from before", key="one")
+    record = from_draft(wanted, compose_id(Priority.HIGH, 1, 7), bytes(16), stamp(ManualClock()), 5)
+    connection.execute("INSERT INTO boots VALUES (1, 'boot-0', 0, 0, 0, 0, NULL)")
+    marks = ", ".join("?" * len(record))
+    connection.execute(f"INSERT INTO messages ({COLUMNS}) VALUES ({marks})", record)
+    connection.execute("INSERT INTO seen VALUES (1, 'one', 1, ?, ?)", (record.id, bytes(16)))
+    connection.execute("UPDATE tally SET delivered = 3")
+    connection.close()
+    async with await Store.open(path) as store:
+        assert (await store.put(wanted)).duplicate
+        [message] = await store.lease(10)
+        assert (message.payload, message.id) == (b"from before", record.id)
+        depth = await store.depth()
+        assert (depth.count, depth.delivered) == (1, 3)
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
