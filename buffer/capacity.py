@@ -105,10 +105,10 @@ def footprint(count: int, size: int) -> int:
 
 def fits_easily(usage: Usage, size: int, limits: Limits) -> bool:
     """Whether one more message fits even with every reserve kept free; quick, and false in doubt."""
-    count = sum(usage.counts) + 1
+    count, unreserved = sum(usage.counts) + 1, limits.unreserved
     return (
-        count <= limits.max_count * limits.unreserved
-        and footprint(count, sum(usage.sizes) + size) <= limits.max_bytes * limits.unreserved
+        count <= limits.max_count * unreserved
+        and footprint(count, sum(usage.sizes) + size) <= limits.max_bytes * unreserved
     )
 
 

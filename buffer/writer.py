@@ -41,6 +41,7 @@ _GROUP_BYTES = 1024 * 1024
 _IDLE_SECONDS = 0.5
 _SIEGE_SECONDS = 30.0
 _TRIES = 4
+_LOOK_EVERY = 64
 LOG_HELD_BYTES = 8 * WAL_LIMIT
 """A log longer than this, because a reader does not let go, takes in only what is critical or high."""
 _IDLE_CHECKPOINT_BYTES = 1024 * 1024
@@ -131,6 +132,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = connection
         self._log_bytes = 0
         self._wal_high = 0
+        self._looks = 0
         self._closed = False
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._main, name="buffer-writer", daemon=True)
@@ -417,7 +419,14 @@ class Writer:
         )  # fmt: skip
 
     def _log_grew(self) -> bool:
-        """Whether the log file passed its limit since the last look; a net below the estimate."""
+        """Whether the log file passed its limit since the last look; a net below the estimate.
+
+        Not looked at after every commit: while it is asked for, those who were told of the commit hold the
+        interpreter, and the next commit would wait for them.
+        """
+        self._looks += 1
+        if self._looks % _LOOK_EVERY:
+            return False
         try:
             size = self._wal.stat().st_size
         except FileNotFoundError:
