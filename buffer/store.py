@@ -29,6 +29,7 @@ from buffer.enqueue import evict_some, put
 from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
 from buffer.gaps import Gap, read_gaps, report_gaps
 from buffer.health import BackgroundCheck
+from buffer.job import Work
 from buffer.leasing import Leased, Wanted, lease, media_in_use
 from buffer.linger import Linger
 from buffer.listing import Depth, Row, latest, read_depth, read_rows
@@ -39,7 +40,7 @@ from buffer.quarantine import move_aside, pending
 from buffer.rescue import Alert, Incident, Rescue
 from buffer.schema import PAGE_BYTES, connect_writer
 from buffer.timeline import from_ms
-from buffer.writer import Work, Writer
+from buffer.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 LEASE_SECONDS = 120.0

@@ -103,7 +103,7 @@ async def test_a_power_cut_on_a_full_disk_loses_nothing(disk: Path) -> None:
     await settled(store)
     fill(disk)
     ids = [receipt.id for receipt in await asyncio.gather(*(store.put(draft()) for _ in range(100)))]
-    store._writer._connection = None  # the log stays, as after a power cut
+    store._writer._handle.connection = None  # the log stays, as after a power cut
     store._held.close()
     fill(disk)
     async with await Store.open(path, limits=LIMITS) as again:

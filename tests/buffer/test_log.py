@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from buffer import reader, writer
+from buffer import log as log_of_sqlite
+from buffer import reader
 from buffer.errors import LogHeld, StorageFailed
 from buffer.message import Priority
 from buffer.reader import open_reader
@@ -40,7 +41,7 @@ async def test_the_log_is_copied_back_in_an_idle_moment(store: Store, path: Path
 async def test_a_reader_that_forgets_its_transaction_is_named_and_cannot_fill_the_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(writer, "LOG_HELD_BYTES", 10 * MIB)
+    monkeypatch.setattr(log_of_sqlite, "HELD_BYTES", 10 * MIB)
     log = path.with_name(path.name + "-wal")
     async with await Store.open(path) as store:
         await store.put(draft())

@@ -297,7 +297,7 @@ async def test_support_can_look_into_the_file(path: Path) -> None:
 async def test_a_reader_that_stays_in_a_transaction_is_told_in_the_log(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="buffer.writer")
+    caplog.set_level(logging.INFO, logger="buffer.log")
     async with await Store.open(path) as store:
         await store.put(draft())
         with open_reader(path) as reader:
