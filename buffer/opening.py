@@ -25,6 +25,7 @@ from buffer.errors import (
     is_damaged,
     is_full,
 )
+from buffer.hands import Hands
 from buffer.health import check_now
 from buffer.poison import Poison
 from buffer.schema import WAL_LIMIT, connect_writer, migrate
@@ -130,12 +131,14 @@ def _open_locked(start: Start, held: IO[str], space: Space) -> Opened:
         previous = boots.latest_run(connection)
         run = _begin(connection, start, None)
         crashed = not clean and previous is not None and previous.kernel_boot == run.kernel_boot
-        poison = Poison.recall(connection, crashed=crashed)
+        hands = Hands(start.path)
+        poison = Poison.recall(connection, hands.read(), crashed=crashed)
         space.own_log()
         epoch = boots.read_epoch(connection, start.entropy)
         saved = boots.saved_tally(connection) if clean or not checked else None
         tally = saved or boots.count_tally(connection)
-        state = State(start.limits, run, boots.read_timeline(connection), tally, start.entropy, poison)
+        timeline = boots.read_timeline(connection)
+        state = State(start.limits, run, timeline, tally, start.entropy, poison, hands)
     except BaseException:
         connection.close()
         raise

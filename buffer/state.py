@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from buffer.capacity import Limits, Usage
 from buffer.clock import Stamp
+from buffer.hands import Hands
 from buffer.message import Lane, Priority, boot_of, compose_id
 from buffer.poison import Poison
 from buffer.record import COLUMNS, Record
@@ -91,7 +92,8 @@ class State:
         timeline: Timeline,
         tally: Tally,
         entropy: Callable[[int], bytes],
-        poison: Poison | None = None,
+        poison: Poison,
+        hands: Hands,
     ) -> None:
         self.limits = limits
         self.run = run
@@ -102,7 +104,8 @@ class State:
         self.next_wakeup_ms: int | None = None
         self.turns = Turns()
         self.arrivals: list[Record] = []
-        self.poison = poison or Poison()
+        self.poison = poison
+        self.hands = hands
         self._sequence = 0
         self._seen: int | None = None
         self.sent = Sent()
@@ -124,6 +127,7 @@ class State:
         self._sequence = 0
         self._seen = None
         self._leases.clear()
+        self.hands.hold(())
         self.sent.clear()
         self._after.clear()
         self._arrived = None
@@ -197,6 +201,7 @@ class State:
         self.note_uptime(connection, now, force=True)
         connection.execute("UPDATE tally SET clean = 1")
         self.poison.forget(connection)
+        self.hands.hold(())
 
     # -- ids and time ------------------------------------------------------------------------------------
 
@@ -229,12 +234,16 @@ class State:
     def take(self, ids: Iterable[int], deadline_ms: int) -> None:
         """Lease these until the deadline on the time line."""
         self._leases.update(dict.fromkeys(ids, deadline_ms))
+        self.hands.hold(self._leases)
         self.wake_at(deadline_ms)
 
     def give_back(self, ids: Iterable[int]) -> None:
         """End the leases there are on these."""
+        before = len(self._leases)
         for message_id in ids:
             self._leases.pop(message_id, None)
+        if len(self._leases) != before:
+            self.hands.hold(self._leases)
 
     def drop_old_leases(self, now_ms: int) -> None:
         """Forget leases whose holder did not come back in time, and wake-up times that are over."""

@@ -115,6 +115,7 @@ class Store:
         with suppress(StoreError):  # closed already, or the disk is gone; there is nothing left to save
             await self._write(lambda c: self._state.note_clean_end(c, self._now()))
         await self._writer.close()
+        self._state.hands.close()
         self._held.close()
 
     async def __aenter__(self) -> Self:
@@ -406,9 +407,8 @@ class Store:
         future = self._writer.submit(lambda c: lease(c, self._state, wanted, now), writes=False)
         try:
             found = await asyncio.shield(future)
-            if found.messages and self._state.poison.wary(self._state.powered_on_ms(now)):
-                ids = [message.id for message in found.messages]
-                await asyncio.shield(self._write(lambda c: self._state.poison.note(c, ids)))
+            if self._state.poison.has_calmed(self._state.powered_on_ms(now)):
+                self._writer.post_write(self._state.poison.forget)
             return found
         except asyncio.CancelledError:
             future.add_done_callback(self._nobody_took)
