@@ -241,6 +241,8 @@ def _refused_alone(message: Message, refusal: Refused) -> Outcome:
     final = refusal.status < 500 and bool(refusal.code or refusal.reason)
     if final or message.retry_count + 1 >= _MOST_REFUSALS:
         return Rejected(str(refusal))
+    if not message.retry_count:
+        log.warning("%s waits for another try: %s", message.idempotency_key or message.uuid, refusal)
     return Retry(str(refusal))
 
 

@@ -278,11 +278,12 @@ def fails_on(world: Uplink, *guilty: str) -> Handler:
 
 @pytest.mark.parametrize("guilty", [[0], [6], [2, 3], [0, 6]])
 async def test_an_event_that_makes_the_cloud_fail_is_found_while_its_neighbours_arrive(
-    world: Uplink, guilty: list[int]
+    world: Uplink, caplog: pytest.LogCaptureFixture, guilty: list[int]
 ) -> None:
     made = [await world.put_event(number) for number in range(7)]
     world.cloud.script("POST", EVENTS, *[fails_on(world, *(made[each].event_id for each in guilty))] * 30)
     outcomes = [outcome for _, outcome in await world.deliver()]
+    assert caplog.text.count("waits for another try: 500") == len(guilty)
     assert [index for index, outcome in enumerate(outcomes) if outcome != Delivered()] == guilty
     assert all(isinstance(outcomes[each], Retry) for each in guilty)
     assert len(world.cloud.events) == 7 - len(guilty)
