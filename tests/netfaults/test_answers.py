@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.processes import eventually
-from tests.netfaults.rounds import PATIENCE_S, Facts, Round, reason_is
+from tests.netfaults.rounds import PATIENCE_S, Facts, Round, reason_is, waiting
 
 
-def test_a_message_over_which_the_server_falls_stops_no_other_and_is_not_lost(round_: Round) -> None:
+@pytest.mark.parametrize("priority", ["high", "critical"])
+def test_a_message_over_which_the_server_falls_stops_no_other_and_is_not_lost(
+    round_: Round, priority: str
+) -> None:
     pair = round_.pair
     pair.unplug()
-    guilty = round_.hand_in("high")
-    round_.hand_in_all()
+    guilty = round_.hand_in(priority)
+    round_.begin()  # it comes last, however urgent it is
+    for other, size in (("low", 0), ("normal", 300_000), ("high", 40_000), ("high", 0)):
+        round_.hand_in(other, size)
+    eventually(lambda: waiting(pair) >= 5, "five events wait", PATIENCE_S)
     others = {f"test:{number}" for number in round_.numbers - {guilty}}
     pair.proxy.ask(mode="fail_one", marker=f'"test:{guilty}"')
 
