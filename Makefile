@@ -7,7 +7,7 @@ RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 
-.PHONY: help setup run clean-run test lint types unit e2e test-crash bench screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash bench screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,11 +43,15 @@ format: $(STAMP) ## put the code in its form
 	$(BIN)/ruff check --fix .
 
 unit: $(STAMP) ## the suite without browser, PostgreSQL and whole processes
-	$(BIN)/pytest -m 'not browser and not postgres and not e2e'
+	$(BIN)/pytest -m 'not browser and not postgres and not e2e and not netfaults'
 
 e2e: $(STAMP) ## only the journeys with real processes
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m e2e
+
+test-netfaults: $(STAMP) ## faults of the network between real processes, in network namespaces (needs root)
+	scripts/system-packages.sh test
+	$(BIN)/pytest -m netfaults
 
 test-crash: $(STAMP) ## a thousand simulated power cuts over the buffer (minutes)
 	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900

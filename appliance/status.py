@@ -312,8 +312,8 @@ class StatusBoard:
 
     def _clock_notices(self) -> list[Notice]:
         skew = self._device.time.skew()
-        if skew is None or abs(skew) < SHOWN_SKEW_S:
-            return []
+        if skew is None or abs(skew) - self._device.time.skew_error() < SHOWN_SKEW_S:
+            return []  # a slow answer says little about the time
         sentence = Sentence(sentences.CLOCK_WRONG, {"seconds": f"{skew:+.0f}"})
         return [Notice("TIME-001", sentence, Sentence(sentences.CLOCK_ACTION))]
 

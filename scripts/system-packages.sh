@@ -18,6 +18,7 @@ if [ "${1:-run}" = test ]; then
     need postgresql has_postgres
     need openssl command -v openssl
     need curl command -v curl
+    need iproute2 command -v ip
     need gcc command -v gcc
     need libc6-dev test -e /usr/include/stdlib.h
 fi

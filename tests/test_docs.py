@@ -239,3 +239,15 @@ def test_every_page_that_a_file_names_is_one_of_ours() -> None:
         if name not in pages
     }
     assert unknown == set()
+
+
+def test_every_fault_of_the_network_stands_on_the_page_with_its_test() -> None:
+    files = [*(ROOT / "tests/netfaults").glob("test_*.py")]
+    written = {
+        name
+        for file in files
+        if file.name != "test_tools.py"
+        for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
+    }
+    told = set(re.findall(r"\| `(test_\w+)` \|", text("uplink.md")))
+    assert told == written

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import netifaces
 
+from appliance.network.connector import Connector
 from appliance.network.latest import Latest
 from appliance.network.port import (
     NO_LINK,
@@ -99,7 +100,7 @@ class HostNetwork:
 
     def connector(self) -> aiohttp.BaseConnector:
         """The operating system's way."""
-        return aiohttp.TCPConnector(limit=8)
+        return Connector(limit=8)
 
 
 def default_link() -> Link:

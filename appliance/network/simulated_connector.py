@@ -16,6 +16,8 @@ import aiohttp
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 
+from appliance.network.connector import Connector
+
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
@@ -49,7 +51,7 @@ class Gate:
             self._transports.add(connection.transport)
 
 
-class SimulatedConnector(aiohttp.TCPConnector):
+class SimulatedConnector(Connector):
     """A TCP connector behind a gate."""
 
     def __init__(self, gate: Gate) -> None:

@@ -208,6 +208,8 @@ class CloudClient:
                 "connect", f"Something answers in the cloud's place (HTTP {reply.status} redirect)."
             )
         if reply.status < 400:
+            if reply.headers.get("content-type", "").startswith("text/html"):
+                raise Unreachable("connect", "Something answers in the cloud's place (a web page).")
             return reply
         raise Refused(_problem(reply), _retry_after(reply.headers))
 

@@ -109,9 +109,9 @@ class Delivery:
         try:
             await self._batch(credentials, messages, outcomes)
         except Refused as refusal:
-            if refusal.status == 500 and len(messages) == 1 and messages[0].retry_count:
+            if refusal.status == 500 and len(messages) == 1 and await self._suspects(messages[0]):
                 # It is under suspicion: without company nothing is proved, neither against it nor the cloud.
-                outcomes[messages[0].id] = Retry(str(refusal))
+                outcomes[messages[0].id] = _again(messages[0], refusal)
             elif refusal.status == 500 and len(messages) > 1:
                 await self._search(credentials, messages, outcomes, refusal)
             elif _is_about_the_message(refusal):
@@ -138,6 +138,17 @@ class Delivery:
             raise Unreachable("connect", "The cloud answered for another number of events.")
         for message, answer in zip(messages, answers, strict=True):
             outcomes[message.id] = await self._event_outcome(message, answer)
+
+    async def _suspects(self, message: Message) -> bool:
+        """Whether a 500 is this message's doing rather than the cloud's.
+
+        A critical one goes alone and before all others, so none of them can prove that the cloud is well: it
+        would stop them all. Then the cloud is asked.
+        """
+        if message.retry_count:
+            return True
+        critical = message.priority is Priority.CRITICAL
+        return critical and await self._client.unhealthy(self._client.endpoints.current) is None
 
     async def _apart(
         self,
@@ -267,6 +278,13 @@ def _refused_alone(message: Message, refusal: Refused) -> Outcome:
     final = refusal.status < 500 and bool(refusal.code or refusal.reason)
     if final or message.retry_count + 1 >= _MOST_REFUSALS:
         return Rejected(str(refusal))
+    return _again(message, refusal)
+
+
+def _again(message: Message, refusal: Refused) -> Retry:
+    """Another try on the ladder; said once, because the breaker stays closed and nothing else would tell."""
+    if not message.retry_count:
+        log.warning("%s waits for another try: %s", message.idempotency_key or message.uuid, refusal)
     return Retry(str(refusal))
 
 

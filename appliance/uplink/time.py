@@ -40,6 +40,10 @@ class CloudTime:
             return None
         return self.system.wall() - self._offset.now(self.system.monotonic())
 
+    def skew_error(self) -> float:
+        """Seconds by which `skew` may be mistaken: half of the time that the answer took."""
+        return 0.0 if self._offset is None else self._offset.error_s
+
     def source(self) -> str:
         """ntp, server, floor or unknown: what vouches for `now`."""
         quality = self.system.quality()

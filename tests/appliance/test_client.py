@@ -197,6 +197,17 @@ async def test_a_login_page_in_the_way_is_no_answer_of_the_cloud(
     assert len(cloud.requests) == 1, "a signed request is not sent elsewhere"
 
 
+async def test_a_page_in_the_cloud_s_place_is_called_that(cloud: FakeCloud, client: CloudClient) -> None:
+    page = web.Response(body=b"<h1>Free Wi-Fi", content_type="text/html")
+
+    async def show(_request: web.Request, _body: bytes) -> web.Response:
+        return page
+
+    cloud.script("GET", CONFIG, show)
+    with pytest.raises(Unreachable, match="in the cloud's place"):
+        await client.send("GET", CONFIG)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"version": "x"}', b'{"version": "\xff"}', b"[" * 2000])
 async def test_an_answer_that_makes_no_sense_is_a_refusal_and_no_crash(
     cloud: FakeCloud, client: CloudClient, body: bytes

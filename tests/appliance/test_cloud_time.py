@@ -25,6 +25,7 @@ def test_before_the_first_answer_the_systems_time_counts() -> None:
     time = CloudTime(wrong_clock())
     assert time.now() == TRUE - 86_400
     assert time.skew() is None
+    assert time.skew_error() == 0.0
     assert time.source() == "unknown"
 
 

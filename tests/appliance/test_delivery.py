@@ -284,14 +284,37 @@ def fails_on(world: Uplink, *guilty: str) -> Handler:
 
 @pytest.mark.parametrize("guilty", [[0], [6], [2, 3], [0, 6]])
 async def test_an_event_that_makes_the_cloud_fail_is_found_while_its_neighbours_arrive(
-    world: Uplink, guilty: list[int]
+    world: Uplink, caplog: pytest.LogCaptureFixture, guilty: list[int]
 ) -> None:
     made = [await world.put_event(number) for number in range(7)]
     world.cloud.script("POST", EVENTS, *[fails_on(world, *(made[each].event_id for each in guilty))] * 30)
     outcomes = [outcome for _, outcome in await world.deliver()]
+    assert caplog.text.count("waits for another try: 500") == len(guilty)
     assert [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Delivered)] == guilty
     assert all(isinstance(outcomes[each], Retry) for each in guilty)
     assert len(world.cloud.events) == 7 - len(guilty)
+
+
+async def test_a_critical_event_that_makes_the_cloud_fail_does_not_stop_the_others(world: Uplink) -> None:
+    guilty = await world.put_event(0, Priority.CRITICAL)
+    others = [await world.put_event(number) for number in range(1, 4)]
+    world.cloud.script("POST", EVENTS, *[fails_on(world, guilty.event_id)] * 400)
+    world.cloud.script("GET", "/health", *[says(200)] * 400)
+    drain = quick_drain(world)
+    async with running(drain.run):
+        await until(lambda: len(world.cloud.events) == 3)
+    assert set(world.cloud.events) == {each.event_id for each in others}
+    assert drain.progress().breaker.openings == 0
+    assert await world.waiting() == [EVENT], "it is kept"
+
+
+async def test_a_critical_event_has_no_blame_while_the_cloud_is_ill(world: Uplink) -> None:
+    await world.put_event(0, Priority.CRITICAL)
+    world.cloud.script("POST", EVENTS, problem(500))
+    world.cloud.script("GET", "/health", says(503))
+    with pytest.raises(UplinkDown) as down:
+        await world.deliver()
+    assert down.value.counts
 
 
 async def test_a_cloud_that_fails_whatever_it_gets_is_down_after_a_few_requests(world: Uplink) -> None:

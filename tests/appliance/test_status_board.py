@@ -138,6 +138,13 @@ async def test_a_clock_that_is_wrong_is_told(made: Station) -> None:
     assert "+90" in str(notice.sentence)
 
 
+async def test_a_clock_is_not_called_wrong_because_an_answer_was_slow(made: Station) -> None:
+    system = made.device.time.system
+    now = system.monotonic()
+    made.device.time.teach(from_unix(system.wall() - 3), now - 6, now)
+    assert codes(made) == []
+
+
 async def test_a_refused_configuration_is_told(made: Station, cloud: FakeCloud) -> None:
     credentials = from_claim(cloud.complete(), cloud.url)
     made.device.configuration.apply(cloud.envelope(epoch=5), credentials)

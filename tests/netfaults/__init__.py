@@ -1,0 +1,1 @@
+"""Faults of the network between a real station and a real cloud, each in a network namespace of its own."""
