@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 import socket
 import ssl
 import struct
@@ -42,6 +43,7 @@ class Proxy:
     cut_answer     the cloud gets the request, the station a reset instead of the answer
     fail_one       500 for every request whose body holds `marker`, the others pass
     drip           answers trickle in
+    forget         says yes to events and pieces of files, and keeps neither
     page           somebody else answers everything with a page and 200
     """
 
@@ -100,9 +102,7 @@ class Proxy:
         return self._reset(request)
 
     async def _do_fail_one(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        packed = request.headers.get("Content-Encoding") == "gzip"
-        if self._settings["marker"].encode() in (gzip.decompress(body) if packed else body):
+        if self._settings["marker"].encode() in await _plain(request):
             self._struck += 1
             return web.Response(status=500, text="Internal Server Error")
         return await self._do_pass(request)
@@ -121,6 +121,18 @@ class Proxy:
             await slow.write(body)
         return slow
 
+    async def _do_forget(self, request: web.Request) -> web.Response:
+        if request.method == "POST" and request.path.endswith("/events"):
+            self._struck += 1
+            events = json.loads(await _plain(request))["events"]
+            results = [{"event_id": each["event_id"], "status": "received"} for each in events]
+            return web.json_response({"results": results})
+        if request.method == "PATCH":
+            self._struck += 1
+            end = int(request.headers["Upload-Offset"]) + len(await request.read())
+            return web.Response(status=204, headers={"Upload-Offset": str(end), "Tus-Resumable": "1.0.0"})
+        return await self._do_pass(request)
+
     async def _do_page(self, _request: web.Request) -> web.Response:
         self._struck += 1
         return web.Response(body=PAGE, content_type="text/html")
@@ -133,6 +145,12 @@ class Proxy:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             request.transport.abort()
         return web.Response()
+
+
+async def _plain(request: web.Request) -> bytes:
+    """The body without its coding."""
+    body = await request.read()
+    return gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body
 
 
 def _context(file: Path) -> ssl.SSLContext:
