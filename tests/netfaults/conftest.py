@@ -22,10 +22,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Faults of packets are tried over every kind of link, the others over our own emulator."""
     if "rounds" in metafunc.fixturenames:
         kinds = list(links.KINDS) if metafunc.definition.get_closest_marker("every_link") else ["tun"]
-        metafunc.parametrize("rounds", kinds, indirect=True, scope="session")
+        metafunc.parametrize("rounds", kinds, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rounds(request: pytest.FixtureRequest) -> Iterator[Round]:
     """A pair that runs and is claimed; what earlier tests handed in has arrived."""
     kind: str = request.param

@@ -6,7 +6,8 @@ import pytest
 
 from tests.netfaults.rounds import Round, reason_is
 
-CUT = "cannot be reached: .*([Rr]eset|[Dd]isconnected)"
+CUT = "cannot be reached: .*([Rr]eset|[Dd]isconnected|closing transport|Broken pipe)"
+"""A cut is met while reading, while writing, or before the next write."""
 
 FAULTS = {
     "cut_request": CUT,
