@@ -75,6 +75,8 @@ class Delivery:
                 await self._events(credentials, events, outcomes)
             for message in batch:
                 if message.kind != EVENT:
+                    if outcomes and self._something_more_urgent():
+                        break  # not one piece of every file that is left
                     outcomes[message.id] = await self._other(credentials, message)
         except (Unreachable, Refused) as error:
             if not outcomes:

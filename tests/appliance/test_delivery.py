@@ -402,6 +402,23 @@ async def test_a_file_that_the_cloud_asks_for_and_the_event_never_had_is_ignored
     assert "does not have" in caplog.text
 
 
+async def test_what_is_urgent_waits_for_one_piece_of_one_file_and_not_of_every_file_of_the_batch(
+    world: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "PIECE", 100)
+    for number in range(5):
+        ref, _ = await world.file(1000, f"{number}.jpg")
+        await world.put_media(ref)
+    batch = await world.leased()
+    await world.put_event(priority=Priority.CRITICAL)
+    outcomes = await world.delivery.deliver(batch)
+    assert (
+        outcomes
+        == [Retry("a more urgent message goes first", after=0.0)] + [Retry("not tried yet", after=0.0)] * 4
+    )
+    assert [each.method for each in world.cloud.requests] == ["POST", "PATCH"]
+
+
 async def test_a_file_gives_way_to_what_is_more_urgent_and_goes_on_later(
     world: Uplink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
