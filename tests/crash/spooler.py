@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.files import sync_folder
 from appliance.sources.accept import Accepted, Intake
 from appliance.sources.spool import Spool
+from buffer.folders import sync_folder
 from buffer.media import MediaStore
 from buffer.message import Message
 from buffer.store import Store

@@ -18,6 +18,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.identity.keys import load_or_create
+from appliance.identity.nonces import Nonces
+from appliance.paths import Paths
 from buffer.message import Message
 from tests.buffer.powercut import Disk, Record, cut_points, read_records
 from tests.crash.spooler import SETTLE_S, Shot, Station, name_of, station
@@ -56,19 +59,24 @@ class Told:
 
 def record(folder: Path, library: Path, *, prelude: str = "", seconds: float = 1.0) -> list[Record]:
     """Lets the intake work for a while; what it did."""
-    data = folder / "data"
-    data.mkdir()
     program = prelude + (
         "import asyncio, pathlib, sys\n"
         "from tests.crash import spooler\n"
-        "asyncio.run(spooler.main(pathlib.Path(sys.argv[1]), float(sys.argv[2])))\n"
+        f"asyncio.run(spooler.main(pathlib.Path(sys.argv[1]), {seconds}))\n"
     )
+    return run_recorded(folder, library, program)
+
+
+def run_recorded(folder: Path, library: Path, program: str) -> list[Record]:
+    """Runs a program on an empty data folder; what it did there."""
+    data = folder / "data"
+    data.mkdir()
     environment = os.environ | {
         "LD_PRELOAD": str(library),
         "RECORD_FOLDER": str(data),
         "RECORD_OUT": str(folder / "record"),
     }
-    command = [sys.executable, "-c", program, str(data), str(seconds)]
+    command = [sys.executable, "-c", program, str(data)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
     return read_records(folder / "record")
 
@@ -158,3 +166,33 @@ async def test_the_simulator_finds_what_an_intake_without_flushes_does_wrong(
     records = record(tmp_path, recorder, prelude=prelude)
     findings, _ = await cut_often(tmp_path, records, 40)
     assert findings[CONTROLS[prelude]] > 0
+
+
+FIRST_START = """
+import pathlib, sys
+from appliance.identity.keys import load_or_create
+from appliance.identity.nonces import Nonces
+from appliance.paths import Paths
+from tests.crash.spooler import say
+paths = Paths(pathlib.Path(sys.argv[1]))
+keyid = load_or_create(paths.identity).keyid
+say(keyid, Nonces(paths.state).boot)
+"""
+
+
+def test_a_power_cut_after_the_first_start_leaves_the_station_who_it_is(
+    tmp_path: Path, recorder: Path
+) -> None:
+    disk, said = Disk(), ""
+    for entry in run_recorded(tmp_path, recorder, FIRST_START):
+        if entry.kind == "a":
+            said = entry.data.decode()
+        else:
+            disk.follow(entry)
+    keyid, boot = said.split()
+    chance = random.Random(SEED)
+    for number in range(20):
+        paths = Paths(tmp_path / f"cut-{number}")
+        disk.cut(paths.data, chance, loose=bool(number % 2))
+        assert load_or_create(paths.identity).keyid == keyid
+        assert Nonces(paths.state).boot > int(boot)
