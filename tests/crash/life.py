@@ -34,17 +34,22 @@ from buffer.drain import Drain
 from buffer.listing import Depth
 from buffer.media import MediaStore
 from buffer.message import Priority
+from buffer.retention import MediaRules
 from buffer.store import Store
+from buffer.upkeep import Upkeep
 from firmware.clock import SystemClock
 from tests.crash.broken import spoil
 
 LIMITS = Limits(max_bytes=64 << 20, ballast_bytes=1 << 20, own_bytes=1 << 20)
 """So that a life does not begin with laying in tens of megabytes."""
+RULES = MediaRules(max_storage_gb=1.0, hard_storage_gb=2.0, retention_days=0.0)
+"""An owner who keeps nothing that is uploaded."""
 LONGEST_S = 120.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What this life is to be. `live` lets the uplink run from the start, otherwise it waits for `go`.
+    """What this life is to be. `live` lets the uplink run from the start, otherwise it waits for `go`. With
+    `keep` uploaded files are deleted by the owner's rules, as a station does it, otherwise at once.
 
     The station's data lie in `folder / "data"`; everything else there is the harness's.
     """
@@ -75,6 +80,7 @@ class Parts:
     spool: Spool
     drain: Drain
     intake: Intake
+    upkeep: Upkeep
 
 
 async def live(order: Order) -> None:
@@ -83,6 +89,8 @@ async def live(order: Order) -> None:
         socket = order.paths.data / "run/ingest.sock"
         runner = await serve(create_ingest_app(parts.intake), socket, 0o660)
         tasks = [asyncio.create_task(parts.spool.run()), asyncio.create_task(_drain(order, parts.drain))]
+        if order.keep:
+            tasks.append(asyncio.create_task(parts.upkeep.run()))
         done = asyncio.create_task(_until_done(order, parts))
         await asyncio.wait([*tasks, done], return_when=asyncio.FIRST_COMPLETED)
         await runner.cleanup()
@@ -92,6 +100,8 @@ async def live(order: Order) -> None:
             if isinstance(ended, Exception):
                 raise ended
         await done
+        if order.keep:
+            await parts.upkeep.once()
         (order.home / "depth.json").write_bytes(msgspec.json.encode(_figures(await parts.store.depth())))
 
 
@@ -109,9 +119,10 @@ async def _parts(order: Order) -> AsyncIterator[Parts]:
         drain = Drain(store, delivery, clock=BufferClock(), random=random.random, media=media)
         intake = Intake(store, media, clock)
         spool = Spool(paths.data / "spool", intake, settle_s=0.3, poll_s=0.02)
+        upkeep = Upkeep(store, media, lambda: RULES, clock_trusted=lambda: True, every=0.1)
         spoil(order.spoiled, store, delivery)
         try:
-            yield Parts(store, spool, drain, intake)
+            yield Parts(store, spool, drain, intake, upkeep)
         finally:
             await client.close()
 

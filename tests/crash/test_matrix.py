@@ -96,7 +96,7 @@ async def test_the_matrix_finds_what_a_broken_station_does_wrong(
     async with nursery(steps_library) as born:
         for number, spec in enumerate(specs):
             for spoiled, expected in ((how, True), ("", False)):
-                plan = Plan(number, (Cut(spec),), spoiled=spoiled, keep=True)
+                plan = Plan(number, (Cut(spec),), spoiled=spoiled)
                 result = await attempt(plan, receiver, born)
                 assert [when for when, _ in result.hit] == [spec.partition(":")[0]], "the cut was made"
                 assert bool(result.verdict.findings[kind]) is expected, details([result])

@@ -126,9 +126,8 @@ class Verdict:
         for name in (".", "rejected", ".claimed", ".accepted"):
             self._empty(spool / name)
         self._empty(self._order.paths.media / "incoming")
-        if not self._order.keep:
-            for folder in self._order.paths.media.glob("??"):
-                self._empty(folder)
+        for folder in self._order.paths.media.glob("??"):
+            self._empty(folder)
 
     def _empty(self, folder: Path) -> None:
         for path in folder.iterdir() if folder.exists() else ():
