@@ -1,4 +1,4 @@
-"""Opening a file that a stranger names: only regular files inside one folder, never through a link."""
+"""Opening and flushing files that a stranger names: only regular ones in one folder, never through a link."""
 
 from __future__ import annotations
 

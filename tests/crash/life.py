@@ -48,8 +48,10 @@ LONGEST_S = 120.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What this life is to be. `live` lets the uplink run from the start, otherwise it waits for `go`. With
-    `keep` uploaded files are deleted by the owner's rules, as a station does it, otherwise at once.
+    """What this life is to be. `live` lets the uplink run from the start, otherwise it waits for `go`.
+
+    With `keep` uploaded files are deleted by the owner's rules, as a station does it, otherwise at once. It ends
+    at the step of `cut`, or after so many seconds, whatever it does then.
 
     The station's data lie in `folder / "data"`; everything else there is the harness's.
     """
@@ -59,6 +61,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
     keep: bool = False
     cut: str = ""
+    seconds: float | None = None
     spoiled: str = ""
 
     @property

@@ -60,25 +60,17 @@ class Nursery:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.pid = 0
+        self.busy = False
 
-    async def born(self, order: Order) -> None:
-        """Starts a life."""
+    async def life(self, order: Order) -> int:
+        """Lets a station live; how it ended: an exit code, negative for a signal."""
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
-        await self._process.stdin.drain()
-        self.pid = int(await self._line("pid"))
-
-    async def ended(self) -> int:
-        """How it ended: an exit code, negative for a signal."""
-        status, self.pid = int(await self._line("end")), 0
-        return status
-
-    async def _line(self, word: str) -> str:
         assert self._process.stdout is not None
-        said, _, value = (await self._process.stdout.readline()).decode().partition(" ")
-        assert said == word, f"the nursery said {said!r}"
-        return value
+        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self.busy = True
+        status = int(await self._process.stdout.readline())
+        self.busy = False
+        return status
 
 
 @asynccontextmanager
@@ -90,13 +82,14 @@ async def nursery(library: Path) -> AsyncIterator[Nursery]:
         env=os.environ | {"LD_PRELOAD": str(library)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     here = Nursery(process)
     try:
         yield here
     finally:
-        if here.pid:
-            os.kill(here.pid, signal.SIGKILL)
+        if here.busy and process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)  # with the life that it waits for
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
@@ -146,8 +139,7 @@ async def _hand_in(program: Program, home: Path) -> None:
 async def _lives(plan: Plan, order: Order, nursery: Nursery) -> tuple[list[tuple[str, str]], list[list[str]]]:
     hit, steps = [], []
     for cut in (*plan.cuts, Cut()):
-        await nursery.born(msgspec.structs.replace(order, cut=cut.spec))
-        status = await _ended(nursery, cut)
+        status = await nursery.life(msgspec.structs.replace(order, cut=cut.spec, seconds=cut.after))
         mine = _steps(order.home)
         steps.append(mine)
         if status == 0:
@@ -155,16 +147,6 @@ async def _lives(plan: Plan, order: Order, nursery: Nursery) -> tuple[list[tuple
         assert status == -signal.SIGKILL, f"a life ended by itself with {status}"
         hit.append((cut.spec.partition(":")[0] or "moment", mine[-1] if mine else "start"))
     return hit, steps
-
-
-async def _ended(nursery: Nursery, cut: Cut) -> int:
-    if cut.after is not None:
-        ending = asyncio.ensure_future(nursery.ended())
-        await asyncio.wait([ending], timeout=cut.after)
-        if not ending.done():
-            os.kill(nursery.pid, signal.SIGKILL)
-        return await ending
-    return await nursery.ended()
 
 
 def _steps(home: Path) -> list[str]:
