@@ -50,8 +50,8 @@ LONGEST_S = 120.0
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What this life is to be. `live` lets the uplink run from the start, otherwise it waits for `go`.
 
-    With `keep` uploaded files are deleted by the owner's rules, as a station does it, otherwise at once. It ends
-    at the step of `cut`, or after so many seconds, whatever it does then.
+    With `keep` uploaded files are deleted by the owner's rules, as a station does it, otherwise at once.
+    It ends at the step of `cut`, or after so many seconds, whatever it does then.
 
     The station's data lie in `folder / "data"`; everything else there is the harness's.
     """
