@@ -7,7 +7,7 @@ RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 
-.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash bench screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night bench screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,8 +42,8 @@ format: $(STAMP) ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: $(STAMP) ## the suite without browser, PostgreSQL and whole processes
-	$(BIN)/pytest -m 'not browser and not postgres and not e2e and not netfaults'
+unit: $(STAMP) ## the suite without browser, PostgreSQL, whole processes, network faults and kills
+	$(BIN)/pytest -m 'not browser and not postgres and not e2e and not netfaults and not crash'
 
 e2e: $(STAMP) ## only the journeys with real processes
 	scripts/system-packages.sh test
@@ -53,8 +53,12 @@ test-netfaults: $(STAMP) ## faults of the network between real processes, in net
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m netfaults
 
-test-crash: $(STAMP) ## a thousand simulated power cuts over the buffer (minutes)
+test-crash: $(STAMP) ## a thousand kills over the road of an event, 1600 simulated power cuts (20 minutes)
+	CRASH_CUTS=1000 CRASH_POWER_CUTS=400 $(BIN)/pytest -m crash
 	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900
+
+test-night: $(STAMP) ## 500 events and 2 GB of media from a night without the cloud (10 minutes, 7 GB of disk)
+	NIGHT_MEGABYTES=2048 $(BIN)/pytest -m night
 
 bench: $(STAMP) ## what docs/performance.md states, measured on this machine
 	$(BIN)/python -m bench

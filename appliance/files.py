@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from buffer.folders import durable_folder, sync_folder
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -49,17 +51,9 @@ def remove_durably(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def private_folder(folder: Path) -> Path:
-    """Makes a folder that only its owner may enter, and returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes a folder that only its owner may enter, and returns it; a new one survives a power cut."""
+    if not folder.is_dir():
+        durable_folder(folder)
     folder.chmod(0o700)
     return folder

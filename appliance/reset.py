@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from appliance.conductor import Conductor
-from appliance.files import private_folder, remove_durably, sync_folder, to_the_end, write_atomically
+from appliance.files import private_folder, remove_durably, to_the_end, write_atomically
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
+from buffer.folders import sync_folder
 from firmware.reset import FactoryReset, Holding, ResetPlan
 from statemachine.lifecycle import Trigger
 

@@ -26,7 +26,7 @@ from buffer.message import Lane, Message, Priority
 from buffer.settlement import Settlement
 from buffer.slowstart import SPREAD_S, STEPS, SlowStart
 from buffer.store import Store
-from buffer.uplink import Uplink, UplinkDown
+from buffer.uplink import Retry, Uplink, UplinkDown
 
 _LOG = logging.getLogger(__name__)
 _META_KEYS = {Lane.EXPRESS: "breaker", Lane.BULK: "breaker of bulk"}
@@ -271,7 +271,8 @@ class Drain:
             outcomes = await self._uplink.deliver(batch)
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")
-            self._note_success()
+            if any(not isinstance(each, Retry) or each.proves for each in outcomes):
+                self._note_success()
             self._confirmation.add(await self._settlement.settle(batch, outcomes), self._now())
         except UplinkDown as down:
             self._note_failure(batch, down)

@@ -132,8 +132,12 @@ class MediaStore:
             return await asyncio.to_thread(mediafiles.remove, [self._path(sha256) for sha256 in free])
 
     async def sweep(self) -> Sweep:
-        """Put folder and messages in agreement after a start: unnamed files go, missing ones are told."""
+        """Put folder and messages in agreement after a start: unnamed files go, missing ones are told.
+
+        Raises StorageFailed.
+        """
         async with self._lock:
+            await asyncio.to_thread(mediafiles.confirm, self._root)
             used = await self._references.all_media()
             present = await asyncio.to_thread(mediafiles.present, self._root)
             orphans = set() if self._keep_uploaded else present.keys() - used - self._holds.keys()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from buffer.errors import MediaMissing, from_os
+from buffer.folders import durable_folder, sync_folder
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _INCOMING = "incoming"
@@ -92,8 +93,8 @@ def settle(temporary: Path, final: Path) -> None:
         finally:
             # rename(2) leaves both names when they are the same file already.
             temporary.unlink(missing_ok=True)
-        _sync_folder(final.parent)
-        _sync_folder(final.parent.parent)
+        sync_folder(final.parent)
+        sync_folder(final.parent.parent)
 
 
 def remove(paths: Iterable[Path]) -> int:
@@ -150,9 +151,18 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def confirm(root: Path) -> None:
+    """Put the name of the folder of all media, if there is one, on the disk: the run that made it may have
+    been cut short before it did. Raises StorageFailed."""
+    with _translated():
+        if root.is_dir():
+            durable_folder(root)
+
+
 def _temporary(root: Path) -> Path:
     folder = root / _INCOMING
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        durable_folder(folder)
     return folder / uuid.uuid4().hex
 
 
@@ -162,14 +172,6 @@ def _link_or_copy(source: Path, target: Path, *, link: bool) -> None:
             os.link(source, target)
             return
     shutil.copyfile(source, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from buffer.errors import (
     is_damaged,
     is_full,
 )
+from buffer.folders import durable_folder
 from buffer.hands import Hands
 from buffer.health import check_now
 from buffer.poison import Poison
@@ -66,7 +67,7 @@ class Start:
 def open_buffer(start: Start) -> Opened:
     """Open or make the buffer. The errors are those of `Store.open`."""
     try:
-        start.path.parent.mkdir(parents=True, exist_ok=True)
+        durable_folder(start.path.parent)
     except OSError as error:
         raise from_os(error, "the folder of the buffer") from error
     space = Space(start.path, start.limits)

@@ -8,10 +8,11 @@ power cut at any point leaves a state from which the next start goes on.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+
+from buffer.folders import sync_folder
 
 _LOG = logging.getLogger(__name__)
 _FOLDER = "quarantine"
@@ -72,8 +73,4 @@ def _move(path: Path, folder: Path) -> None:
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(folder / (path.name + suffix))
     for place in (folder, path.parent):
-        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(place)

@@ -30,6 +30,12 @@ def ack(connection: sqlite3.Connection, state: State, ids: Sequence[int], now: S
     return len(gone)
 
 
+def hold(connection: sqlite3.Connection, state: State, ids: Sequence[int], now: Stamp) -> None:
+    """Keep what got a yes until it is confirmed; what left the queue meanwhile is passed over."""
+    query = "SELECT id, length(payload) FROM messages WHERE id IN (SELECT value FROM json_each(?))"
+    state.sent.hold(dict(connection.execute(query, (json.dumps(ids),)).fetchall()), now)
+
+
 def retry_later(
     connection: sqlite3.Connection, state: State, ids: Sequence[int], delay_ms: int, now: Stamp
 ) -> None:

@@ -41,7 +41,7 @@ class Settlement:
         done = [m.id for m, outcome in pairs if isinstance(outcome, Delivered) and not outcome.receipt]
         calls: list[Coroutine[None, None, object]] = [self._store.ack(done)] if done else []
         if held:
-            calls.append(self._store.hold(message for message in batch if message.id in held))
+            calls.append(self._store.hold(held))
         calls += [self._nack(message, outcome) for message, outcome in pairs if isinstance(outcome, Retry)]
         calls += [
             self._store.nack(ids, reason=reason, retry_in=None, permanent=True)

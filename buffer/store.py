@@ -222,14 +222,13 @@ class Store:
         await self._write(again, len(ids) * _ROW_LOG_BYTES)
         self._wake_all()
 
-    async def hold(self, messages: Iterable[Message]) -> None:
+    async def hold(self, ids: Iterable[int]) -> None:
         """These were answered with yes, and are kept until `ack` or `forget_yes`; nobody gets them meanwhile.
 
         Writes nothing: after a crash they wait again, and the receiver knows them by their ids.
         """
-        sizes = {message.id: len(message.payload) for message in messages}
-        now = self._now()
-        await self._read(lambda _: self._state.sent.hold(sizes, now))
+        ids, now = list(ids), self._now()
+        await self._read(lambda c: settle.hold(c, self._state, ids, now))
 
     def forget_yes(self, ids: Iterable[int]) -> None:
         """The yes to these was worth nothing: they wait again."""

@@ -21,10 +21,19 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not this time; `after` seconds if the other side named a time, else on the ladder."""
+    """Not this time; `after` seconds if the other side named a time, else on the ladder.
+
+    `proves` is false for an answer that says nothing about the endpoint, neither for it nor against it.
+    """
 
     reason: str
     after: float | None = None
+    proves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """It was not sent, because something before it in the batch went wrong; that is no try of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Rejected:
     reason: str
 
 
-Outcome = Delivered | Retry | Rejected
+Outcome = Delivered | Retry | Rejected | Untried
 
 
 class UplinkDown(Exception):

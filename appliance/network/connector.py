@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
@@ -31,6 +31,10 @@ class Connector(aiohttp.TCPConnector):
 
     A slow connection is not touched: its packets are acknowledged.
     """
+
+    def __init__(self, **options: Any) -> None:
+        # Names are asked of the operating system, which reads a changed resolv.conf and names its faults.
+        super().__init__(resolver=aiohttp.ThreadedResolver(), **options)
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout

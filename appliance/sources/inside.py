@@ -1,11 +1,12 @@
-"""Opening a file that a stranger names: only regular files inside one folder, never through a link."""
+"""Opening and flushing files that a stranger names: only regular ones in one folder, never through a link."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -82,6 +83,24 @@ def _outside(location: str, field: str) -> SourceRefused:
         "Copy the file into the spool; links and other places are not followed.",
         field=field,
     )
+
+
+def make_durable(root: Path, names: Mapping[PurePosixPath, int]) -> None:
+    """Puts these open files and their names below `root` on the disk. Blocks. Raises `OSError`."""
+    for file in names.values():
+        _sync(file)
+    for parent in {path.parent for path in names}:
+        with open_folder(root, parent) as folder:
+            _sync(folder)
+
+
+def _sync(file: int) -> None:
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+            raise
+        # a file system without a disk of its own, like one of another machine: it knows nothing of a flush
 
 
 async def pieces(file: int) -> AsyncGenerator[bytes, None]:

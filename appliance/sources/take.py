@@ -1,10 +1,13 @@
 """Taking one event out of the spool: its files opened, checked for completeness, handed to the intake.
 
+What was dropped is flushed before the event is committed, because most programs do not do it. Else a power
+cut after the yes could bring originals back half written, and they would be taken for something new.
 Nothing is moved here, and nothing decides when to look.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -16,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from appliance.sources.accept import Accepted, Intake
 from appliance.sources.errors import SourceRefused
-from appliance.sources.inside import Changed, open_inside, pieces, relative
+from appliance.sources.inside import Changed, make_durable, open_inside, pieces, relative
 from appliance.sources.schema import Observation, SourceMedia, Wanted, utc_text, wanted_media
 from appliance.sources.watch import Entry, Identity, identity
 from buffer.errors import InvalidDraft, MediaTooLarge, MessageTooLarge
@@ -57,6 +60,9 @@ class Taker:
             # a list, so that the clock of every file starts, also behind one that is not complete
             if not all([self._complete(file, entry) for file in opened]):
                 raise NotYet
+            own = self._open_description(entry, closing)
+            names = {PurePosixPath(entry.name): own} | {file.path: file.file for file in opened}
+            await asyncio.to_thread(make_durable, self._folder, names)
             with _refusing():
                 await self._hand_in(entry, observation, opened)
         self._doubted.pop(entry.name, None)
@@ -74,6 +80,13 @@ class Taker:
                 # A file is not what was announced. It is not read again before it has settled.
                 self._doubted[entry.name] = entry.identity
                 raise
+
+    def _open_description(self, entry: Entry, closing: ExitStack) -> int:
+        file = open_inside(self._folder, PurePosixPath(entry.name), "$")
+        closing.callback(os.close, file)
+        if identity(os.fstat(file)) != entry.identity:
+            raise Changed
+        return file
 
     def _open(self, wanted: Wanted, closing: ExitStack) -> _Open:
         path = relative(self._folder, wanted.location, wanted.field)
@@ -103,6 +116,7 @@ class Taker:
         try:
             if identity(os.fstat(file)) != entry.identity:
                 raise Changed
+            await asyncio.to_thread(make_durable, self._folder, {PurePosixPath(entry.name): file})
             with _refusing():
                 return await self._hand_in_alone(entry, shown, file, now)
         finally:

@@ -22,7 +22,7 @@ from buffer.errors import MediaMissing, StoreError
 from buffer.media import MediaStore
 from buffer.message import Draft, Lane, Message, Priority
 from buffer.store import Store
-from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from buffer.uplink import Delivered, Outcome, Rejected, Retry, Untried, UplinkDown
 from protocol.compression import CODING, WORTH_PACKING, pack
 from protocol.event import BatchAnswer, EventAnswer, EventBatch, PendingMedia
 
@@ -91,7 +91,7 @@ class Delivery:
                 raise self._down(error) from error
             log.info("the rest of the batch waits: %s", error)
         self._refusals_in_row = 0
-        return [outcomes.get(message.id, Retry("not tried yet", after=0.0)) for message in batch]
+        return [outcomes.get(message.id, Untried()) for message in batch]
 
     async def kept(self, receipts: Sequence[str]) -> Sequence[bool]:
         """Whether the cloud still has these. Raises `UplinkDown` when it cannot be asked."""
@@ -285,7 +285,7 @@ def _again(message: Message, refusal: Refused) -> Retry:
     """Another try on the ladder; said once, because the breaker stays closed and nothing else would tell."""
     if not message.retry_count:
         log.warning("%s waits for another try: %s", message.idempotency_key or message.uuid, refusal)
-    return Retry(str(refusal))
+    return Retry(str(refusal), proves=refusal.status < 500)
 
 
 def _halves(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:

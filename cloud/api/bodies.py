@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -15,18 +16,27 @@ from protocol.compression import CODING, Damaged, TooLarge, unpack
 from protocol.errors import INVALID, PROBLEM_TYPE, Refusal
 from protocol.limits import MAX_JSON_BYTES
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
 async def read_limited(request: web.Request, limit: int) -> bytes:
-    """The body. Raises `Refusal` 413: before reading when the length is announced, else while reading."""
+    """The body. Raises `Refusal` 413: before reading when the length is announced, else while reading.
+
+    Raises `Refusal` 400 when the connection ends in the middle of it.
+    """
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > limit:
-            raise _too_large(limit)
+    try:
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                raise _too_large(limit)
+    except (ConnectionError, web.RequestPayloadError):  # nobody is there any more to read the answer
+        log.info("%s %s ended after %d bytes of its body", request.method, request.path, len(body))
+        raise Refusal(None, INVALID, "The body ended too early.", status=400) from None
     return bytes(body)
 
 

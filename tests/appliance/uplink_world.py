@@ -101,7 +101,7 @@ class Uplink:
 
     async def waiting(self) -> list[str]:
         """The kinds of what waits, most urgent first."""
-        return [row.kind for row in await self.store.rows(100) if row.state != "dead"]
+        return [row.kind for row in await self.store.rows(100) if row.state not in ("dead", "sent")]
 
 
 @asynccontextmanager

@@ -153,7 +153,7 @@ async def test_what_is_held_is_neither_evicted_nor_expired_nor_handed_out(
 ) -> None:
     async with await Store.open(path, clock=clock, limits=Limits(max_count=10, eviction_batch=1)) as store:
         held = await store.put(draft(Priority.LOW, b"held", expires_in=5))
-        await store.hold(await store.lease(1))
+        await store.hold([message.id for message in await store.lease(1)])
         clock.pass_time(3600)
         for number in range(20):
             await store.put(draft(Priority.LOW, f"{number}".encode()))
@@ -167,7 +167,7 @@ async def test_figures_are_right_whatever_becomes_of_the_held(path: Path, again:
     async with await Store.open(path) as store:
         await put(store, "a")
         batch = await store.lease(1)
-        await store.hold(batch)
+        await store.hold([message.id for message in batch])
         store.release([message.id for message in batch])
         assert await states(store) == ["sent"], "the end of the lease does not end the hold"
         ids = [message.id for message in batch]
@@ -178,3 +178,14 @@ async def test_figures_are_right_whatever_becomes_of_the_held(path: Path, again:
         depth = await store.depth()
         assert (depth.count, depth.delivered) == ((0, 1) if again == "ack" else (1, 0))
         assert store.waiting(Priority.HIGH) == depth.count
+
+
+async def test_what_left_the_queue_before_its_yes_is_not_counted_twice(path: Path) -> None:
+    async with await Store.open(path) as store:
+        await put(store, "a", "b")
+        batch = [message.id for message in await store.lease(2)]
+        await store.ack(batch[:1])
+        await store.hold(batch)
+        assert store.waiting(Priority.HIGH) == 0
+        depth = await store.depth()
+        assert (depth.count, depth.bytes, depth.delivered) == (0, 0, 2)

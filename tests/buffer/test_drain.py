@@ -19,7 +19,7 @@ from buffer.drain import Drain, DrainPolicy
 from buffer.errors import BufferClosed, DiskFull
 from buffer.message import Lane, Message, Priority
 from buffer.store import Store
-from buffer.uplink import Delivered, Outcome, Rejected, Retry, UplinkDown
+from buffer.uplink import Delivered, Outcome, Rejected, Retry, Untried, UplinkDown
 from tests.buffer.world import draft
 
 QUICK = DrainPolicy(
@@ -344,6 +344,25 @@ async def test_the_newest_of_a_class_go_first_where_that_is_wanted(real: Store) 
     async with draining(real, uplink, policy):
         await until(lambda: len(uplink.accepted) == 7)
     assert uplink.batches == [["c1", "c2"], ["h3", "h2"], ["h1", "n2"], ["n1"]]
+
+
+async def test_an_answer_that_proves_nothing_is_neither_for_nor_against_the_endpoint(real: Store) -> None:
+    await put(real, "h1")
+    doubtful: Answer = lambda batch: [Retry("500", proves=False) for _ in batch]  # noqa: E731
+    uplink = FakeUplink(*[UplinkDown("502")] * 3, *[doubtful] * 4, *[UplinkDown("502")] * 2)
+    async with draining(real, uplink) as drain:
+        await until(lambda: drain.progress().breaker.openings == 1)
+    assert len(uplink.batches) == 9, "five failures in a row, whatever came between them"
+
+
+async def test_what_was_not_tried_waits_as_before(real: Store) -> None:
+    await put(real, "h1", "h2")
+    uplink = FakeUplink(lambda _: [Delivered(), Untried()])
+    async with draining(real, uplink):
+        await until(lambda: len(uplink.batches) == 2)
+        assert uplink.batches[1] == ["h2"]
+        assert [row.retry_count for row in await real.rows(10)] == [0] * len(await real.rows(10))
+        await until(lambda: uplink.accepted == ["h1", "h2"])
 
 
 async def test_where_no_connection_was_made_the_most_urgent_stays_the_probe(real: Store) -> None:

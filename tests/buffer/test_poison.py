@@ -83,7 +83,7 @@ async def test_what_is_sent_and_what_was_given_back_is_not_in_hand(path: Path, c
     for _ in range(CRASHES):
         store = await Store.open(path, clock=clock)
         first, second, _guilty = await store.lease(10)
-        await store.hold([first])
+        await store.hold([first.id])
         store.release([first.id, second.id])
         await store.depth()
         await store._writer.close()

@@ -84,7 +84,7 @@ def record(folder: Path, library: Path, *, prelude: str = "", seconds: float) ->
 async def cut_often(folder: Path, recording: Path, cuts: int) -> Result:
     chance = random.Random(20260301)
     records = read_records(recording)
-    assert {entry.kind for entry in records} >= {"w", "s", "a", "f"}
+    assert {entry.kind for entry in records} >= {"w", "s", "a", "f", "c", "n"}
     disk, told, result, at = Disk(), Told(), Result(), 0
     for point in cut_points(records, cuts, chance):
         for entry in records[at:point]:
@@ -97,7 +97,7 @@ async def cut_often(folder: Path, recording: Path, cuts: int) -> Result:
         at = point
         after = folder / f"cut-{result.cuts}"
         after.mkdir()
-        disk.cut(after, chance)
+        disk.cut(after, chance, loose=bool(result.cuts % 2))
         await look(after, told, result)
         shutil.rmtree(after)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import random
@@ -306,6 +307,22 @@ async def test_a_body_beyond_its_limit_is_refused_while_it_arrives(cloud: Cloud,
     data: Any = b"x" * 2_000_000 if kind == "announced" else endless()
     async with cloud.session.post(f"{cloud.base}/v1/devices/claim", data=data, headers=headers) as reply:
         assert (reply.status, (await reply.json())["reason"]) == (413, "too_large")
+
+
+async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_of_ours(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    _, writer = await asyncio.open_connection(cloud.settings.host, cloud.settings.port)
+    head = "POST /v1/devices/claim HTTP/1.1\r\nHost: cloud\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+    async with asyncio.timeout(30):
+        while "of its body" not in caplog.text:  # noqa: ASYNC110 - the log has no event
+            await asyncio.sleep(0.05)
+    assert "unexpected" not in caplog.text
 
 
 async def test_a_form_of_another_site_is_no_json(cloud: Cloud) -> None:

@@ -181,7 +181,12 @@ def heartbeat_says(pattern: str) -> Callable[[Facts], bool]:
     return says
 
 
+def lane_says(lane: str, pattern: str) -> Callable[[Facts], bool]:
+    """The reason of a lane's breaker (`breaker` for events, or `files`) says this."""
+    return lambda facts: bool(re.search(pattern, facts[lane]["reason"]))
+
+
 def reason_is(pattern: str) -> Callable[[Facts], bool]:
-    """Both the breaker's reason and the warning about the heartbeat say this."""
-    heartbeat = heartbeat_says(pattern)
-    return lambda facts: bool(re.search(pattern, facts["breaker"]["reason"])) and heartbeat(facts)
+    """Both the reason of the events' breaker and the warning about the heartbeat say this."""
+    heartbeat, breaker = heartbeat_says(pattern), lane_says("breaker", pattern)
+    return lambda facts: breaker(facts) and heartbeat(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.processes import eventually
-from tests.netfaults.rounds import PATIENCE_S, Facts, Round, reason_is, waiting
+from tests.netfaults.rounds import PATIENCE_S, Facts, Round, lane_says, waiting
 
 
 def no_lie(facts: Facts) -> bool:
@@ -62,5 +62,6 @@ def test_a_connection_that_goes_silent_in_the_middle_of_a_file_is_given_up_and_b
     round_.begin()
     with round_.quiet():
         round_.hand_in_all()
-        round_.tells(reason_is("did not answer in time"), struck=lambda: pair.link.lost() > before)
+        says = lane_says("files", "did not answer in time")
+        round_.tells(says, struck=lambda: pair.link.lost() > before)
     round_.recover()
