@@ -43,7 +43,8 @@ class Proxy:
     cut_answer     the cloud gets the request, the station a reset instead of the answer
     fail_one       500 for every request whose body holds `marker`, the others pass
     drip           answers trickle in
-    forget         says yes to events and pieces of files, and keeps neither
+    forget         says yes to events and keeps none
+    forget_files   the same for pieces of files
     page           somebody else answers everything with a page and 200
     """
 
@@ -127,6 +128,9 @@ class Proxy:
             events = json.loads(await _plain(request))["events"]
             results = [{"event_id": each["event_id"], "status": "received"} for each in events]
             return web.json_response({"results": results})
+        return await self._do_pass(request)
+
+    async def _do_forget_files(self, request: web.Request) -> web.Response:
         if request.method == "PATCH":
             self._struck += 1
             end = int(request.headers["Upload-Offset"]) + len(await request.read())

@@ -41,10 +41,9 @@ def test_a_file_that_a_server_forgot_after_its_yes_is_sent_again(round_: Round) 
     number = round_.hand_in("high", 3_000_000)
     eventually(lambda: waiting(pair) >= 1, "the event waits", PATIENCE_S)
     name = f"test:{number}"
-    pair.plug()
-    eventually(lambda: name in rows(round_), "the event is there", PATIENCE_S)
-    pair.proxy.ask(mode="forget")
+    pair.proxy.ask(mode="forget_files")
     with round_.quiet():
+        pair.plug()
         eventually(
             lambda: pair.proxy.ask()["struck"] > 0 and believes(round_), "the file got a yes", PATIENCE_S
         )
