@@ -24,6 +24,7 @@ from typing import Self, TypeVar
 from buffer import boots, settle
 from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
+from buffer.detail import dead_ids
 from buffer.enqueue import evict_some, put
 from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
 from buffer.gaps import Gap, read_gaps, report_gaps
@@ -354,6 +355,10 @@ class Store:
         revived = await self._write(lambda c: settle.revive(c, self._state, chosen), PAGE_BYTES)
         self._wake_all()
         return revived
+
+    async def dead_ids(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """The ids of dead messages by their UUIDs or keys; an empty list for a name that fits none."""
+        return await self._read(lambda c: dead_ids(c, names))
 
     # -- inside ------------------------------------------------------------------------------------------
 
