@@ -152,6 +152,12 @@ class Store:
         self._refuse_too_large(draft)
         await self._soon.add(draft)
 
+    def spare(self, on: bool) -> None:
+        """Spare disk and power, or stop it: what `put_soon` takes waits up to 30 s, and Low stays in a
+        small ring in memory, from which the oldest is given up and counted. What is durable is not touched.
+        """
+        self._soon.spare(on)
+
     # -- out ---------------------------------------------------------------------------------------------
 
     async def lease(
