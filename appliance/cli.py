@@ -119,14 +119,41 @@ def _event_commands(commands: Any) -> None:
     listing.add_argument("--json", action="store_true", help="for programs")
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many rows (50)")
     listing.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="only these")
+    one = _add(buffer, "show", _buffer_show, "everything about one message")
+    one.add_argument("name", metavar="UUID|KEY", help="its UUID or its key")
+    _export_command(buffer)
     again = _add(buffer, "retry", _buffer_retry, "give messages that were set aside another chance")
-    again.add_argument("--json", action="store_true", help="for programs")
+    again.add_argument("names", nargs="*", metavar="UUID|KEY", help="only these (default: all)")
+    now = _add(buffer, "flush", _buffer_flush, "send now what waits")
+    now.add_argument(
+        "--wait", type=_seconds, metavar="SECONDS", help="until nothing waits, or for so many seconds"
+    )
+    for parser in (one, again, now):
+        parser.add_argument("--json", action="store_true", help="for programs")
     event = commands.add_parser("event", help="hand in events").add_subparsers(required=True)
     send = _add(event, "send", _event_send, "hand files to the running station as one event")
     send.add_argument("files", nargs="+", type=Path, metavar="FILE")
     send.add_argument("--type", default="meteor", help="meteor, fireball, … (meteor)")
     send.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="how urgent (high)")
     send.add_argument("--time", metavar="RFC3339", help="when it began (default: the oldest file's time)")
+
+
+def _export_command(buffer: Any) -> None:
+    export = _add(buffer, "export", _buffer_export, "put what waits and what was set aside into a folder")
+    export.add_argument("target", metavar="DIR|-", help="an empty or new folder; - prints lines of JSON")
+    export.add_argument("--priority", choices=["critical", "high", "normal", "low"], help="only these")
+    export.add_argument("--kind", help="only this kind, for example event")
+    export.add_argument("--dead", action="store_true", help="only what was set aside")
+    export.add_argument("--file", type=Path, help="this file instead of the station's buffer")
+    export.add_argument("--force", action="store_true", help="also into a folder that is not empty")
+    export.add_argument("--json", action="store_true", help="for programs")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
 
 
 def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -236,9 +263,44 @@ def _buffer_ls(arguments: argparse.Namespace, settings: Settings) -> Exit:
 def _buffer_retry(arguments: argparse.Namespace, settings: Settings) -> Exit:
     from appliance.commandline import backlog
 
-    values = asyncio.run(backlog.retry(settings))
-    _print(arguments, values, lambda found: [f"{found['revived']} messages wait again."])
+    values = asyncio.run(backlog.retry(settings, arguments.names))
+    _print(arguments, values, backlog.retried)
+    return Exit.FAILED if values["unknown"] else Exit.OK
+
+
+def _buffer_show(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import message
+
+    _print(arguments, message.values(settings, arguments.name), message.lines)
     return Exit.OK
+
+
+def _buffer_export(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import export
+    from buffer.detail import Wish
+    from buffer.message import Priority
+
+    priority = Priority[arguments.priority.upper()] if arguments.priority else None
+    wish = Wish(priority, arguments.kind, arguments.dead)
+    if arguments.target == "-":
+        done = export.to_lines(settings, wish, arguments.file, sys.stdout.write)
+        print("\n".join(export.lines(done.values())), file=sys.stderr)
+    else:
+        folder = Path(arguments.target)
+        done = export.to_folder(settings, folder, wish, arguments.file, force=arguments.force)
+        _print(arguments, done.values(), export.lines)
+    return Exit.OK if done.whole else Exit.FAILED
+
+
+def _buffer_flush(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import flush
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    values = asyncio.run(flush.flush(settings, arguments.wait, tell))
+    _print(arguments, values, flush.lines)
+    return Exit.WAITING if values["count"] and arguments.wait is not None else Exit.OK
 
 
 def _event_send(arguments: argparse.Namespace, settings: Settings) -> Exit:

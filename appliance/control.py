@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from appliance.front import Front
+from appliance.front import Backlog, Front
 from appliance.reset import StartOver
 from buffer.errors import StoreError
 from portal.view import ClaimCard, Refusal, Sentence, Snapshot
@@ -34,6 +34,12 @@ class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
     purge: bool = False
 
 
+class RetryWish(msgspec.Struct, forbid_unknown_fields=True):
+    """`meteor-appliance buffer retry`; without names all that were set aside."""
+
+    names: list[str] = []
+
+
 class Control:
     """An aiohttp application on a Unix socket, mode 0600."""
 
@@ -52,6 +58,8 @@ class Control:
                 web.post("/reset", self._do_reset),
                 web.post("/locate", self._locate),
                 web.post("/retry", self._retry),
+                web.get("/buffer", self._backlog),
+                web.post("/buffer/flush", self._flush),
                 web.post("/buffer/retry", self._retry_dead),
             ]
         )
@@ -95,11 +103,49 @@ class Control:
         await self._front.retry()
         return _json({"accepted": True}, 202)
 
-    async def _retry_dead(self, _request: web.Request) -> web.Response:
+    async def _retry_dead(self, request: web.Request) -> web.Response:
         try:
-            return _json({"revived": await self._front.retry_dead()})
+            wish = msgspec.json.decode(await request.read() or b"{}", type=RetryWish)
+        except ValueError as error:
+            return _json({"code": "CTL-001", "detail": str(error)}, 400)
+        try:
+            revived, unknown = await self._front.retry_dead(wish.names)
         except StoreError as error:
-            return _json({"code": error.code, "detail": f"{error.sentence} {error.action}"}, 503)
+            return _trouble(error)
+        return _json({"revived": revived, "unknown": unknown})
+
+    async def _flush(self, request: web.Request) -> web.Response:
+        await self._front.retry()
+        return await self._backlog(request)
+
+    async def _backlog(self, _request: web.Request) -> web.Response:
+        try:
+            return _json(_waiting(await self._front.backlog()))
+        except StoreError as error:
+            return _trouble(error)
+
+
+def _trouble(error: StoreError) -> web.Response:
+    return _json({"code": error.code, "detail": f"{error.sentence} {error.action}"}, 503)
+
+
+def _waiting(backlog: Backlog) -> dict[str, Any]:
+    """What waits and what keeps it; times in seconds from now."""
+    breaker = backlog.progress.breaker
+    calm = not breaker.failures_in_row and not breaker.held and breaker.retry_in <= 0
+    return {
+        "count": backlog.depth.count,
+        "waiting": {each.name.lower(): level.count for each, level in sorted(backlog.depth.levels.items())},
+        "dead": backlog.depth.dead,
+        "delivered": backlog.depth.delivered,
+        "claimed": backlog.claimed,
+        "bulk_in_s": round(backlog.progress.bulk_in, 1),
+        "breaker": {
+            "state": breaker.state.value.replace("-", "_"),
+            "reason": None if calm else breaker.last_reason,
+            "retry_in_s": round(breaker.retry_in, 1),
+        },
+    }
 
 
 def describe(snapshot: Snapshot) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
+from buffer.drain import Progress
 from buffer.drains import Drains
+from buffer.listing import Depth
 from buffer.store import Store
 from portal import view
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
@@ -35,6 +37,15 @@ CLAIMED = N_("This station belongs to somebody already.")
 CLAIMED_ACTION = N_("Reset it with the button or with `meteor-appliance reset` to claim it anew.")
 BAD_TOKEN = N_("This is not a claim code.")
 BAD_TOKEN_ACTION = N_("It starts with mct_ and has 47 characters. Copy it whole from your account.")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at this moment, and what keeps it."""
+
+    depth: Depth
+    progress: Progress
+    claimed: bool
 
 
 class Front:
@@ -121,8 +132,17 @@ class Front:
         self._device.heartbeat.kick()
         self._device.inbox.claim_changed()
 
-    async def retry_dead(self) -> int:
-        """Gives messages that were set aside another chance; how many. Raises `StoreError`."""
-        revived = await self._store.retry_dead()
+    async def retry_dead(self, names: Sequence[str] = ()) -> tuple[int, list[str]]:
+        """Gives messages that were set aside another chance: all, or those with these UUIDs or keys.
+
+        How many, and the names of which none was set aside. Raises `StoreError`.
+        """
+        chosen = await self._store.dead_ids(names) if names else None
+        ids = None if chosen is None else [message for found in chosen.values() for message in found]
+        revived = await self._store.retry_dead(ids)
         self._drain.kick()
-        return revived
+        return revived, [name for name, found in (chosen or {}).items() if not found]
+
+    async def backlog(self) -> Backlog:
+        """Looks into the buffer now. Raises `StoreError`."""
+        return Backlog(await self._store.depth(), self._drain.progress(), self._device.claimed)

@@ -29,11 +29,14 @@ class Governor:
         meter: QualityMeter,
         supplies: Callable[[], tuple[float | None, bool, float | None]],
         now: Callable[[], float],
+        spare: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        """`spare` is told at every look whether to do without what only makes things nicer."""
         self._drain = drain
         self._meter = meter
         self._supplies = supplies
         self._now = now
+        self._spare = spare
         self._degradation = Degradation()
 
     @property
@@ -58,6 +61,7 @@ class Governor:
         judged = self._degradation.judge(self._conditions(), self._now())
         # Sending frees the disk: supplies may ask for many things, but not for keeping what could go.
         self._drain.obey(duties(judged.network))
+        self._spare(not duties(judged.level).extras)
         if judged.level is not before.level:
             log.warning(
                 "degradation level %d (was %d)%s",

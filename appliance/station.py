@@ -142,7 +142,7 @@ def build(
     stages = {state: partial(stage, device) for state, stage in STAGES.items()}
     conductor = Conductor(lifecycle, stages, journal, time.now)
     host = HostTelemetry(paths.data)
-    governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic)
+    governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic, store.spare)
     board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail)
     condition.attach(device, board, conductor, drain, governor)
     watch = LinkWatch(network, conductor, online)

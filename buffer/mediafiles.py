@@ -22,6 +22,7 @@ from buffer.folders import durable_folder, sync_folder
 _NAME = re.compile(r"[0-9a-f]{64}")
 _INCOMING = "incoming"
 _WHAT = "the media file"
+_PIECE = 1 << 20
 
 
 class Incoming:
@@ -124,6 +125,45 @@ def listed(root: Path) -> list[tuple[str, int, float]]:
                     stat = path.stat()
                     found.append((path.name, stat.st_size, stat.st_mtime))
     return found
+
+
+def stored_bytes(root: Path, sha256: str) -> int | None:
+    """How many bytes this file takes on the disk; None when it is not there."""
+    if not is_hash(sha256):
+        return None
+    with suppress(MediaMissing):
+        return size_of(place(root, sha256))
+    return None
+
+
+def copy_out(root: Path, sha256: str, target: Path) -> bool:
+    """Put the bytes of a file at `target`, complete or not at all; false when they lost their hash.
+
+    Raises MediaMissing when the file is not there, OSError when the target cannot be written.
+    """
+    if not is_hash(sha256):
+        raise MediaMissing(f"{sha256!r} is not the name of a media file.")
+    temporary = target.with_name(f".{target.name}.tmp")
+    hashed = hashlib.sha256()
+    try:
+        with open_file(place(root, sha256)) as source, temporary.open("wb") as copy:
+            while piece := _read(source):
+                hashed.update(piece)
+                copy.write(piece)
+            copy.flush()
+            os.fsync(copy.fileno())
+        if hashed.hexdigest() != sha256:
+            return False
+        temporary.replace(target)
+        sync_folder(target.parent)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(source: BinaryIO) -> bytes:
+    with _translated():
+        return source.read(_PIECE)
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,15 @@ from typing import Self
 
 from buffer import boots
 from buffer.clock import Clock, SystemClock
+from buffer.detail import Detail, Found, dead_after, describe, media_of, named, waiting_after, was_here
 from buffer.errors import BufferTooNew, NoBuffer, from_sqlite
 from buffer.listing import Depth, Row, read_depth, read_rows
 from buffer.message import Priority
 from buffer.schema import MIGRATIONS, connect_reader
 
 MOMENT_SECONDS = 30.0
+_BATCH = 100
+_Following = Callable[[sqlite3.Connection, int, int], list[Found]]
 
 
 def open_reader(path: Path, *, clock: Clock | None = None) -> Reader:
@@ -60,6 +63,24 @@ class Reader:
             timeline = boots.read_timeline(self.connection)
             return read_rows(self.connection, timeline, self._now_ms(), limit, priority)
 
+    def find(self, name: str) -> list[Detail]:
+        """Every message with this UUID or this key; of several revisions all that are still here."""
+        with self._moment():
+            return self._described(named(self.connection, name))
+
+    def was_here(self, name: str) -> bool:
+        """Whether a message with this UUID or key was stored once, as far as the buffer remembers."""
+        with self._moment():
+            return was_here(self.connection, name)
+
+    def details(self) -> Iterator[Detail]:
+        """Every message, the waiting in order, then the dead; a hundred of them at one moment.
+
+        What comes or goes meanwhile is there or not; what is set aside meanwhile may come twice.
+        """
+        yield from self._walk(waiting_after)
+        yield from self._walk(dead_after)
+
     def close(self) -> None:
         """Let go of the file."""
         self.connection.close()
@@ -71,6 +92,19 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _walk(self, following: _Following) -> Iterator[Detail]:
+        place, more = -1, True
+        while more:
+            with self._moment():
+                found = following(self.connection, place, _BATCH)
+                batch = self._described(found)
+            yield from batch
+            place, more = (found[-1].place, True) if found else (place, False)
+
+    def _described(self, found: Sequence[Found]) -> list[Detail]:
+        timeline, now_ms = boots.read_timeline(self.connection), self._now_ms()
+        return [describe(each, media_of(self.connection, each.record), timeline, now_ms) for each in found]
 
     def _now_ms(self) -> int:
         """Now on the time line; when the owner has not run since the last boot, the moment it stopped."""

@@ -109,10 +109,13 @@ class Wreck:
                     spans += [(middle + 1, edges[1]), (edges[0], middle)]
 
 
-def open_wreck(folder: Path, name: str, max_pages: int) -> Wreck | None:
+def open_wreck(folder: Path, name: str, max_pages: int, work: Path | None = None) -> Wreck | None:
     """The first of these that can be opened: the file as it is, with a new first page, the same without its
-    log; None when there is no way in. Raises OSError when there is no room for the copy."""
-    work = folder / "work"
+    log; None when there is no way in. The copy lies in `work`, or in a folder beside the file.
+
+    Raises OSError when there is no room for the copy.
+    """
+    work = work or folder / "work"
     for prepare in (_as_it_is, _with_new_first_page, _without_log):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()

@@ -25,6 +25,7 @@ from buffer import boots, settle
 from buffer.bell import Bell
 from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
+from buffer.detail import dead_ids
 from buffer.enqueue import evict_some, put
 from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
 from buffer.gaps import Gap, read_gaps, report_gaps
@@ -153,6 +154,12 @@ class Store:
             return
         self._refuse_too_large(draft)
         await self._soon.add(draft)
+
+    def spare(self, on: bool) -> None:
+        """Spare disk and power, or stop it: what `put_soon` takes waits up to 30 s, and Low stays in a
+        small ring in memory, from which the oldest is given up and counted. What is durable is not touched.
+        """
+        self._soon.spare(on)
 
     # -- out ---------------------------------------------------------------------------------------------
 
@@ -375,6 +382,10 @@ class Store:
         revived = await self._write(lambda c: settle.revive(c, self._state, chosen), PAGE_BYTES)
         self._wake_all()
         return revived
+
+    async def dead_ids(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """The ids of dead messages by their UUIDs or keys; an empty list for a name that fits none."""
+        return await self._read(lambda c: dead_ids(c, names))
 
     # -- inside ------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from appliance.commandline.exits import CommandFailed, Exit
@@ -48,16 +49,29 @@ def values(settings: Settings, limit: int, priority: str | None) -> dict[str, An
     }
 
 
-async def retry(settings: Settings) -> dict[str, Any]:
-    """Asks the running station to try its dead messages again. Raises `CommandFailed`."""
+async def retry(settings: Settings, names: Sequence[str]) -> dict[str, Any]:
+    """Asks the running station to try its dead messages again: all, or those with these UUIDs or keys.
+
+    Raises `CommandFailed`.
+    """
     try:
-        status, answer = await call(settings.control_socket, "POST", "/buffer/retry")
+        status, answer = await call(
+            settings.control_socket, "POST", "/buffer/retry", json={"names": list(names)}
+        )
     except NotRunning:
         hint = "Start it with `meteor-appliance run`."
         raise CommandFailed(Exit.UNREACHABLE, "The station is not running.", hint) from None
     if status != 200:
         raise CommandFailed(Exit.FAILED, f"{answer['code']} {answer['detail']}")
     return answer
+
+
+def retried(facts: dict[str, Any]) -> list[str]:
+    """How many, and what was not found."""
+    return [
+        f"{facts['revived']} messages wait again.",
+        *(f"! {name} is not among those that were set aside." for name in facts["unknown"]),
+    ]
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

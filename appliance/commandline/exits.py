@@ -15,6 +15,7 @@ class Exit(IntEnum):
     REFUSED = 4
     SETTINGS = 5
     PERMISSION = 6
+    WAITING = 7
 
 
 MEANING = {
@@ -25,6 +26,7 @@ MEANING = {
     Exit.REFUSED: "refused: wrong code, already registered, rejected event",
     Exit.SETTINGS: "a setting is wrong; the message names it",
     Exit.PERMISSION: "not allowed: run as the station's user",
+    Exit.WAITING: "messages still wait to be sent",
 }
 
 

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestServer
 
 from appliance import __version__, cli
 from appliance.commandline.exits import MEANING, Exit
+from buffer.media import MediaStore
 from buffer.message import Draft, Priority
 from buffer.store import Store
 from protocol.clock import from_unix
@@ -241,6 +242,12 @@ async def test_looking_does_not_set_damaged_credentials_aside(shell: Shell) -> N
         (["event", "send", "{file}"], Exit.UNREACHABLE, "not running"),
         (["event", "send", "{file}x"], Exit.USAGE, "There is no file"),
         (["buffer", "ls"], Exit.FAILED, "buffer.db"),
+        (["buffer", "show", "night-1"], Exit.FAILED, "buffer.db"),
+        (["buffer", "export", "{file}-out"], Exit.FAILED, "BUF-014"),
+        (["buffer", "export", "{file}"], Exit.USAGE, "not a folder"),
+        (["buffer", "flush"], Exit.UNREACHABLE, "not running"),
+        (["buffer", "retry", "night-1"], Exit.UNREACHABLE, "not running"),
+        (["buffer", "flush", "--wait", "soon"], Exit.USAGE, "--wait"),
         (["register", "mct_short"], Exit.REFUSED, "REG-004"),
         (["reset"], Exit.USAGE, "--yes"),
         (["health"], Exit.UNREACHABLE, ""),
@@ -305,6 +312,61 @@ async def test_the_buffer_can_be_looked_into(shell: Shell) -> None:
         low = await shell.run("buffer", "ls", "--json", "--priority", "low", "--limit", "1")
         assert [row["key"] for row in low.json["rows"]] == ["night-2"]
         assert "night-1" in (await shell.run("buffer", "ls")).out
+
+
+async def test_one_message_is_shown_whole_by_its_uuid_or_its_key(shell: Shell) -> None:
+    async with await Store.open(shell.folder / "data" / "buffer" / "buffer.db") as store:
+        media = MediaStore(shell.folder / "data" / "buffer" / "media", store)
+        (shell.folder / "sky.jpg").write_bytes(b"picture")
+        ref = await media.add_file(shell.folder / "sky.jpg", "image/jpeg", "sky.jpg", "frame", move=False)
+        gone = replace(ref, sha256="ab" * 32, name="gone.jpg")
+        kept = await store.put(
+            Draft(
+                "event",
+                b'{"confidence": 0.75}',
+                Priority.HIGH,
+                idempotency_key="night-1",
+                expires_in=3600,
+                media=(ref, gone),
+            )
+        )
+        dead = await store.put(Draft("event", b"\x00\xff", Priority.LOW, idempotency_key="night-2"))
+        await store.nack([kept.id], reason="500", retry_in=60)
+        await store.nack([dead.id], reason="422 no such camera", retry_in=None, permanent=True)
+        for name in (kept.uuid, "night-1"):
+            [told] = (await shell.run("buffer", "show", name, "--json")).json["messages"]
+            assert (told["uuid"], told["state"], told["tries"]) == (kept.uuid, "delayed", 1)
+            assert told["payload"] == {"confidence": 0.75}
+            assert 0 < told["next_try_s"] <= 60
+            assert 0 < told["expires_s"] <= 3600
+            assert [(file["name"], file["on_disk"]) for file in told["media"]] == [
+                ("sky.jpg", True),
+                ("gone.jpg", False),
+            ]
+        text = (await shell.run("buffer", "show", "night-1")).out
+        assert '"confidence": 0.75' in text
+        assert "NOT on the disk" in text
+        shown = await shell.run("buffer", "show", "night-2")
+        assert "422 no such camera" in shown.out
+        assert "AP8= (base64)" in shown.out
+        await store.ack([kept.id])
+        left = await shell.run("buffer", "show", "night-1")
+        assert (left.code, "not here any more" in left.err) == (Exit.FAILED, True)
+        never = await shell.run("buffer", "show", "night-3")
+        assert (never.code, "There is no message night-3" in never.err) == (Exit.FAILED, True)
+
+
+async def test_the_buffer_is_exported_by_the_real_program(shell: Shell) -> None:
+    async with await Store.open(shell.folder / "data" / "buffer" / "buffer.db") as store:
+        await store.put(Draft("event", b"{}", Priority.HIGH, idempotency_key="night-1"))
+    target = shell.folder / "rescued"
+    done = await shell.run("buffer", "export", str(target))
+    assert (done.code, done.err) == (Exit.OK, "")
+    assert "1 messages with 0 files" in done.out
+    again = await shell.run("buffer", "export", str(target))
+    assert (again.code, "--force" in again.err) == (Exit.USAGE, True)
+    lines = await shell.run("buffer", "export", "-", "--priority", "high")
+    assert [json.loads(line)["key"] for line in lines.out.splitlines()] == ["night-1"]
 
 
 # --- health -------------------------------------------------------------------------------------------------
@@ -405,6 +467,48 @@ async def test_files_are_handed_in_as_one_event(claimable: Shell) -> None:
         assert "timestamp" in bad.err
         listing = (await claimable.run("buffer", "ls", "--json", "--priority", "critical")).json
     assert [row["media"] for row in listing["rows"]] == [2]
+
+
+async def test_flush_says_what_still_waits_and_why(claimable: Shell, cloud: FakeCloud) -> None:
+    """Nobody owns it yet, then the cloud is away, then all goes."""
+    write_scenario(claimable.folder, ethernet=True)
+    (claimable.folder / "a.jpg").write_bytes(b"x")
+    async with claimable.running():
+        assert (await claimable.run("event", "send", str(claimable.folder / "a.jpg"))).code == Exit.OK
+        done = await claimable.run("buffer", "flush")
+        assert (done.code, "belongs to nobody" in done.out) == (Exit.OK, True)
+        waits = await claimable.run("buffer", "flush", "--wait", "0.1", "--json")
+        assert waits.code == Exit.WAITING
+        assert (waits.json["claimed"], waits.json["waiting"]["high"]) == (False, 1)
+        assert "messages wait" in waits.err
+        assert (await claimable.run("register", cloud.token)).code == Exit.OK
+        done = await claimable.run("buffer", "flush", "--wait", "60")
+        assert (done.code, done.out) == (Exit.OK, "Nothing waits.\n")
+        write_scenario(claimable.folder, in_range=False)
+        await claimable.told(lambda seen: not seen["network"]["online"])
+        await claimable.run("event", "send", str(claimable.folder / "a.jpg"), "--type", "fireball")
+        away = await claimable.run("buffer", "flush", "--wait", "3")
+        assert away.code == Exit.WAITING
+        assert "breaker" in away.out
+
+
+async def test_single_dead_messages_are_tried_again(shell: Shell) -> None:
+    path = shell.folder / "data" / "buffer" / "buffer.db"
+    async with await Store.open(path) as store:
+        receipts = [
+            await store.put(Draft("event", b"{}", Priority.LOW, idempotency_key=f"night-{n}"))
+            for n in range(4)
+        ]
+        ids = [receipt.id for receipt in receipts]
+        await store.nack(ids, reason="422", retry_in=None, permanent=True)
+    async with shell.running():
+        done = await shell.run("buffer", "retry", receipts[0].uuid, "night-2")
+        assert (done.code, done.out) == (Exit.OK, "2 messages wait again.\n")
+        again = await shell.run("buffer", "retry", "night-2", "night-3", "--json")
+        assert again.code == Exit.FAILED
+        assert again.json == {"revived": 1, "unknown": ["night-2"]}
+        rest = await shell.run("buffer", "retry")
+        assert (rest.code, rest.out) == (Exit.OK, "1 messages wait again.\n")
 
 
 async def test_a_running_station_takes_a_code_and_says_what_became_of_it(

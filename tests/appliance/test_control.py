@@ -87,6 +87,7 @@ BAD: list[tuple[str, bytes, int, str]] = [
     ("/register", b'{"token": "mct_x", "wish": 1}', 400, "CTL-001"),
     ("/register", b'{"token": "mct_x"}', 400, "REG-004"),
     ("/register", b'{"token": "mct_x", "api_url": "https://other.example"}', 409, "CTL-002"),
+    ("/buffer/retry", b'{"names": "night-1"}', 400, "CTL-001"),
     ("/reset", b"[]", 400, "CTL-001"),
     ("/reset", b'{"purge": "yes"}', 400, "CTL-001"),
 ]

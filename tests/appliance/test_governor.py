@@ -18,6 +18,7 @@ from appliance.telemetry.host import HostFacts, HostTelemetry
 from buffer.breaker import BreakerSnapshot, BreakerState
 from buffer.degradation import Duties, Level
 from buffer.drain import Progress
+from buffer.message import Draft, Priority
 from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatRequest
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import HOME, running, station, until, write_scenario
@@ -45,11 +46,13 @@ class World:
         self.drain = FakeDrain()
         self.meter = QualityMeter(lambda: self.now)
         self.disk: float | None = 0.3
+        self.spared: list[bool] = []
         self.governor = Governor(
             self.drain,  # type: ignore[arg-type]
             self.meter,
             lambda: (self.disk, False, None),
             lambda: self.now,
+            lambda on: self.spared.append(on),
         )
 
     def after(self, seconds: float) -> Level:
@@ -86,6 +89,36 @@ def test_a_full_disk_does_not_keep_back_what_would_free_it(caplog: pytest.LogCap
     assert world.after(0) is Level.CONSERVE
     assert world.drain.duties.batch_every is None
     assert "degradation level 4 (was 1): disk" in caplog.text
+
+
+def test_the_store_spares_at_level_4_and_stops_when_the_disk_has_room_again() -> None:
+    world = World()
+    world.drain.state = BreakerState.OPEN
+    assert [world.after(0), world.after(130)] == [Level.REDUCED, Level.OFFLINE]
+    world.disk = 0.9
+    assert world.after(1) is Level.CONSERVE
+    assert world.spared == [False, False, True]
+    world.disk = 0.3
+    assert [world.after(1), world.after(61)] == [Level.CONSERVE, Level.OFFLINE]
+    assert world.spared[-2:] == [True, False]
+
+
+async def test_a_station_whose_disk_fills_up_writes_low_messages_only_afterwards(
+    made: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, now = [0.9], [1000.0]
+    monkeypatch.setattr(made.governor, "_supplies", lambda: (disk[0], False, None))
+    monkeypatch.setattr(made.governor, "_now", lambda: now[0])
+    store = made.front._store
+    made.governor.look()
+    await store.put_soon(Draft("log", b"a word", Priority.LOW))
+    await store.put(Draft("log", b"important", Priority.CRITICAL))
+    assert store.waiting(Priority.LOW) == 0
+    disk[0] = 0.3
+    made.governor.look()
+    now[0] += 61
+    made.governor.look()
+    await until(lambda: store.waiting(Priority.LOW) == 1)
 
 
 @pytest.fixture
