@@ -255,7 +255,7 @@ def _version(arguments: argparse.Namespace, settings: Settings) -> Exit:
 def _buffer_ls(arguments: argparse.Namespace, settings: Settings) -> Exit:
     from appliance.commandline import backlog
 
-    values = backlog.values(settings, arguments.limit, arguments.priority)
+    values = asyncio.run(backlog.values(settings, arguments.limit, arguments.priority))
     _print(arguments, values, backlog.lines)
     return Exit.OK
 

@@ -139,6 +139,7 @@ def _waiting(backlog: Backlog) -> dict[str, Any]:
         "dead": backlog.depth.dead,
         "delivered": backlog.depth.delivered,
         "claimed": backlog.claimed,
+        "sent": list(backlog.sent.items()),
         "bulk_in_s": round(backlog.progress.bulk_in, 1),
         "breaker": {
             "state": breaker.state.value.replace("-", "_"),

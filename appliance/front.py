@@ -46,6 +46,8 @@ class Backlog:
     depth: Depth
     progress: Progress
     claimed: bool
+    sent: dict[int, int]
+    """What got a yes and is not yet confirmed: payload sizes by message id."""
 
 
 class Front:
@@ -145,4 +147,5 @@ class Front:
 
     async def backlog(self) -> Backlog:
         """Looks into the buffer now. Raises `StoreError`."""
-        return Backlog(await self._store.depth(), self._drain.progress(), self._device.claimed)
+        depth = await self._store.depth()
+        return Backlog(depth, self._drain.progress(), self._device.claimed, self._store.sent)

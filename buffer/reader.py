@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from buffer.errors import BufferTooNew, NoBuffer, from_sqlite
 from buffer.listing import Depth, Row, read_depth, read_rows
 from buffer.message import Priority
 from buffer.schema import MIGRATIONS, connect_reader
+from buffer.sent import Sent
 
 MOMENT_SECONDS = 30.0
 _BATCH = 100
@@ -50,18 +51,18 @@ class Reader:
         self.connection = connection
         self._clock = clock
 
-    def depth(self) -> Depth:
-        """How full the buffer is, counted from the file."""
+    def depth(self, sent: Sent | None = None) -> Depth:
+        """How full the buffer is, counted from the file; only its owner knows what is `sent`."""
         with self._moment():
             tally = boots.count_tally(self.connection)
             timeline = boots.read_timeline(self.connection)
-            return read_depth(self.connection, tally, timeline, self._now_ms())
+            return read_depth(self.connection, tally, timeline, self._now_ms(), sent)
 
-    def rows(self, limit: int, priority: Priority | None = None) -> list[Row]:
+    def rows(self, limit: int, priority: Priority | None = None, sent: Container[int] = ()) -> list[Row]:
         """At most `limit` messages without their payloads: the waiting in order, then the dead."""
         with self._moment():
             timeline = boots.read_timeline(self.connection)
-            return read_rows(self.connection, timeline, self._now_ms(), limit, priority)
+            return read_rows(self.connection, timeline, self._now_ms(), limit, priority, sent=sent)
 
     def find(self, name: str) -> list[Detail]:
         """Every message with this UUID or this key; of several revisions all that are still here."""

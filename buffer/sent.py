@@ -27,6 +27,10 @@ class Sent:
     def __len__(self) -> int:
         return len(self._sizes)
 
+    def sizes(self) -> dict[int, int]:
+        """All of them, as they are at this moment; for any thread."""
+        return self._sizes.copy()
+
     def hold(self, sizes: Mapping[int, int], now: Stamp) -> None:
         """The other side has just said yes to these."""
         for message_id, size in sizes.items():

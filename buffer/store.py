@@ -301,6 +301,11 @@ class Store:
         )
 
     @property
+    def sent(self) -> dict[int, int]:
+        """What got a yes and is not yet confirmed: payload sizes in bytes by message id."""
+        return self._state.sent.sizes()
+
+    @property
     def last_delivered_at(self) -> datetime | None:
         """Wall time of the last acknowledgement, also of an earlier run; None before the first."""
         last = latest(self._state.tally, self._state.sent)

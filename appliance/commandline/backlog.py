@@ -9,17 +9,19 @@ from appliance.commandline.exits import CommandFailed, Exit
 from appliance.commandline.local import NotRunning, call
 from appliance.paths import Paths
 from appliance.settings import Settings
+from buffer.clock import Stamp
 from buffer.errors import StoreError
 from buffer.message import Priority
 from buffer.reader import open_reader
+from buffer.sent import Sent
 
 
-def values(settings: Settings, limit: int, priority: str | None) -> dict[str, Any]:
+async def values(settings: Settings, limit: int, priority: str | None) -> dict[str, Any]:
     """Depth and rows. Raises `CommandFailed` without a buffer."""
-    wanted = Priority[priority.upper()] if priority else None
+    wanted, sent = Priority[priority.upper()] if priority else None, await _sent(settings)
     try:
         with open_reader(Paths(settings.data_dir).buffer_file) as reader:
-            depth, rows = reader.depth(), reader.rows(limit, wanted)
+            depth, rows = reader.depth(sent), reader.rows(limit, wanted, sent)
     except StoreError as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
     return {
@@ -47,6 +49,18 @@ def values(settings: Settings, limit: int, priority: str | None) -> dict[str, An
             for row in rows
         ],
     }
+
+
+async def _sent(settings: Settings) -> Sent:
+    """What the running station has sent and not yet confirmed; without one everything in the file waits."""
+    sent = Sent()
+    try:
+        status, answer = await call(settings.control_socket, "GET", "/buffer")
+    except (NotRunning, CommandFailed):
+        return sent
+    if status == 200:
+        sent.hold({int(message_id): int(size) for message_id, size in answer["sent"]}, Stamp(0, 0))
+    return sent
 
 
 async def retry(settings: Settings, names: Sequence[str]) -> dict[str, Any]:

@@ -202,3 +202,19 @@ def new_short_id(station: Station) -> str | None:
         return str(station.status()["short_id"])
     except OSError:
         return None
+
+
+def test_what_got_a_yes_and_is_not_yet_confirmed_does_not_count_as_waiting(
+    station: Station, owner: Owner
+) -> None:
+    go_online(station)
+    device = claim(station, owner)
+    station.drop("once", event(1))
+    arrived(owner, device, {1})
+    eventually(lambda: waiting(station) == 0, "nothing waits")
+    listed = station.cli("buffer", "ls").stdout
+    assert "high 0, normal 0, low 0" in listed
+    assert "sent" in listed and "test:1" in listed
+    figures = Browser(station.url()).get("/metrics").html
+    assert 'meteor_uplink_unconfirmed_messages{lane="events"} 0' not in figures
+    eventually(lambda: "Nothing waits." in station.cli("buffer", "ls").stdout, "it is confirmed", 90, every=2)
