@@ -56,6 +56,7 @@ test-netfaults: $(STAMP) ## faults of the network between real processes, in net
 test-crash: $(STAMP) ## a thousand kills over the road of an event, 1600 simulated power cuts (20 minutes)
 	CRASH_CUTS=1000 CRASH_POWER_CUTS=400 $(BIN)/pytest -m crash
 	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900
+	DISK_FAULTS=all $(BIN)/pytest tests/buffer/test_disk_faults.py
 
 test-night: $(STAMP) ## 500 events and 2 GB of media from a night without the cloud (10 minutes, 7 GB of disk)
 	NIGHT_MEGABYTES=2048 $(BIN)/pytest -m night

@@ -44,7 +44,9 @@ class Hands:
         except OSError as error:
             _LOG.info("what was being sent cannot be read: %s", error)
             return []
-        count = struct.unpack_from("<I", raw)[0] if len(raw) == _SIZE else 0
+        if len(raw) < _SIZE:  # the disk was full when it was made
+            return []
+        count = struct.unpack_from("<I", raw)[0]
         return list(struct.unpack_from(f"<{count}q", raw, 8)) if count <= _MOST else []
 
     def hold(self, ids: Iterable[int]) -> None:

@@ -55,7 +55,7 @@ class Incoming:
         """Leave nothing behind; also after the file has been kept, when there is nothing to do."""
         with suppress(OSError):  # a full disk fails the flush inside close; the file goes all the same
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        _clear(self.path)
 
 
 def is_hash(name: str) -> bool:
@@ -81,7 +81,7 @@ def take_in(root: Path, source: Path, *, link: bool) -> tuple[Path, str, int]:
                 os.fsync(file.fileno())
                 return temporary, hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            _clear(temporary)
             raise
 
 
@@ -93,7 +93,7 @@ def settle(temporary: Path, final: Path) -> None:
             temporary.rename(final)
         finally:
             # rename(2) leaves both names when they are the same file already.
-            temporary.unlink(missing_ok=True)
+            _clear(temporary)
         sync_folder(final.parent)
         sync_folder(final.parent.parent)
 
@@ -212,6 +212,12 @@ def _link_or_copy(source: Path, target: Path, *, link: bool) -> None:
             os.link(source, target)
             return
     shutil.copyfile(source, target)
+
+
+def _clear(temporary: Path) -> None:
+    """A disk that does not even delete must not hide why it came to this; the next start clears it away."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Writer:
         `relieve` frees rows for something of this priority when the disk is full; `space` is what the buffer
         keeps of the disk. `notify` is called on the event loop when messages became ready.
         """
-        self._handle = Handle(connection, connect, replace, space)
+        self._handle = Handle(path, connection, connect, replace, space)
         self._log = Log(path, self._handle)
         self._transactions = Transactions(self._handle, self._log, participant, space, relieve)
         self._space = space
@@ -135,6 +135,8 @@ class Writer:
             try:
                 self._process(group)
                 self._log.copy_back(BUSY_BYTES)
+                if self._handle.look_at_names():
+                    self._log.begun_anew()
             except Exception as error:  # noqa: BLE001 - the outermost edge of the thread
                 # The thread must outlive a mistake in here: whoever waits would wait for ever.
                 _LOG.exception("the writer of the buffer failed")
