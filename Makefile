@@ -52,7 +52,11 @@ e2e: $(STAMP) ## only the journeys with real processes
 test-crash: $(STAMP) ## a thousand simulated power cuts over the buffer (minutes)
 	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900
 
-bench: $(STAMP) ## what docs/performance.md states, measured on this machine
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
+
+bench: $(VENV)/.bench ## what docs/performance.md states, measured on this machine
 	$(BIN)/python -m bench
 
 screenshots: $(STAMP) ## the pictures of the README, from the running product
