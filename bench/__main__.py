@@ -17,7 +17,7 @@ def benches() -> list[str]:
 
 
 def main() -> int:
-    """Each in a process of its own, with the arguments given; 1 when one of them failed."""
+    """Each in a process of its own, with our arguments; 1 when one of them failed."""
     failed = []
     for name in benches():
         print(f"\n== {name.replace('_', ' ')} ==\n", flush=True)

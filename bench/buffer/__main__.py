@@ -105,7 +105,7 @@ def main() -> None:
     )
     extent.add_argument("--full", action="store_true", help="to 1 000 000 messages deep")
     parser.add_argument("--folder", type=Path, help="where to write; the disk to be measured")
-    arguments = parser.parse_args()
+    arguments, _ = parser.parse_known_args()
     logging.basicConfig(level=logging.ERROR)  # damage is done on purpose here, and announced by the store
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         before = os.getloadavg()
