@@ -61,7 +61,11 @@ test-crash: $(STAMP) ## a thousand kills over the road of an event, 1600 simulat
 test-night: $(STAMP) ## 500 events and 2 GB of media from a night without the cloud (10 minutes, 7 GB of disk)
 	NIGHT_MEGABYTES=2048 $(BIN)/pytest -m night
 
-bench: $(STAMP) ## what docs/performance.md states, measured on this machine
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
+
+bench: $(VENV)/.bench ## what docs/performance.md states, measured on this machine
 	$(BIN)/python -m bench
 
 screenshots: $(STAMP) ## the pictures of the README, from the running product

@@ -176,6 +176,9 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance import footprint
+
+    footprint.hurry()
     # qrcode would load Pillow, where it is installed, for pictures that nobody asks it for: 4 MB.
     sys.modules.setdefault("PIL", None)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance import hardware, reset
+from appliance import footprint, hardware, reset
 from appliance.chores import damage_alert
 from appliance.control import Control, serve
 from appliance.errors import StartRefused
@@ -107,6 +107,7 @@ async def _work(station: Station, settings: Settings, watchdog: Watchdog) -> End
                 for name, service in station.services:
                     group.create_task(_run(service), name=name)
                 group.create_task(keep_alive(watchdog, lambda: True, asyncio.sleep), name="watchdog")
+                group.create_task(footprint.settle(asyncio.sleep), name="footprint")
                 group.create_task(_finish(ending), name="ending")
         except* _End:
             watchdog.stopping()

@@ -5,7 +5,6 @@ What the cloud may change at run time is another thing and lives in `appliance/c
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -247,6 +246,8 @@ def _name_unknown(layer: dict[str, Any], source: str) -> None:
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
+    import difflib  # here because most starts have no mistake to explain
+
     near = difflib.get_close_matches(name, known, n=1)
     return f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent
 
-def main() -> None:
-    """Each module says itself what it measures and against what."""
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if not path.name.startswith("_"):
-            print(f"\n== {path.stem.replace('_', ' ')} ==", flush=True)
-            runpy.run_module(f"bench.{path.stem}", run_name="__main__")
+
+def benches() -> list[str]:
+    """The modules and packages of this folder that can be run."""
+    modules = [path.stem for path in HERE.glob("*.py") if not path.name.startswith("_")]
+    packages = [path.parent.name for path in HERE.glob("*/__main__.py")]
+    return sorted(modules + packages)
+
+
+def main() -> int:
+    """Each in a process of its own, with our arguments; 1 when one of them failed."""
+    failed = []
+    for name in benches():
+        print(f"\n== {name.replace('_', ' ')} ==\n", flush=True)
+        if subprocess.run([sys.executable, "-m", f"bench.{name}", *sys.argv[1:]]).returncode:
+            failed.append(name)
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from bench.buffer.tables import markdown
+from scripts.processes import free_port
 
 SETTLE_S = 10.0
 START_LIMIT_S = 60.0
@@ -69,11 +71,8 @@ def hello(_folder: Path, port: int) -> list[str]:
     return [sys.executable, "-c", HELLO, str(port)]
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PYTHON = "python -c pass"
+SERVERS: dict[str, Command] = {"bare aiohttp server": hello, "the station": station}
 
 
 def compiled_in(folder: str) -> Environment:
@@ -116,49 +115,69 @@ def first_page(port: int, began: float, process: subprocess.Popen[bytes]) -> flo
     raise RuntimeError("no page in time")
 
 
-def server_cost(name: str, command: Command, starts: int, idle: float, environment: Environment) -> Cost:
-    """The median start of several after an uncounted one, and memory and CPU of the last one."""
-    times = []
-    for _ in range(starts):
-        with running(command, environment) as (_, took):
-            times.append(took)
-    with running(command, environment) as (process, took):
-        times = [*times[1:], took]
+def start_times(starts: int, environment: Environment) -> dict[str, list[float]]:
+    """Seconds of each start, the programs taking turns; the first round is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in (PYTHON, *SERVERS)}
+    for _ in range(starts + 1):
+        times[PYTHON].append(python_start())
+        for name, command in SERVERS.items():
+            with running(command, environment) as (_process, took):
+                times[name].append(took)
+    return {name: taken[1:] for name, taken in times.items()}
+
+
+def python_start() -> float:
+    """Seconds that bare Python takes to start and end."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return time.perf_counter() - began
+
+
+def python_memory() -> tuple[float, float]:
+    """MB resident and proportional of a Python that waits."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        time.sleep(0.5)
+        memory = psutil.Process(process.pid).memory_full_info()
+        process.kill()
+    return memory.rss / 1e6, memory.pss / 1e6
+
+
+def at_rest(command: Command, idle: float, environment: Environment) -> tuple[float, float, float]:
+    """MB resident and proportional, and per cent of one core, of a server that nobody asks anything."""
+    with running(command, environment) as (process, _):
         time.sleep(SETTLE_S)
         memory = process.memory_full_info()
         before = process.cpu_times()
         time.sleep(idle)
         after = process.cpu_times()
     busy = (after.user + after.system) - (before.user + before.system)
-    return Cost(name, memory.rss / 1e6, memory.pss / 1e6, statistics.median(times), busy / idle * 100)
+    return memory.rss / 1e6, memory.pss / 1e6, busy / idle * 100
 
 
-def python_cost(starts: int) -> Cost:
-    """Bare Python: how long it takes to start and end, and its memory while it waits."""
-    times = []
-    for _ in range(starts):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        times.append(time.perf_counter() - began)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        time.sleep(0.5)
-        memory = psutil.Process(process.pid).memory_full_info()
-        process.kill()
-    return Cost("python -c pass", memory.rss / 1e6, memory.pss / 1e6, statistics.median(times), None)
+def costs(starts: int, idle: float) -> list[Cost]:
+    """Bare Python, bare aiohttp and the station, which is the last; starts are medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = compiled_in(folder)
+        times = start_times(starts, environment)
+        measured = [Cost(PYTHON, *python_memory(), statistics.median(times[PYTHON]), None)]
+        for name, command in SERVERS.items():
+            rss, pss, cpu = at_rest(command, idle, environment)
+            measured.append(Cost(name, rss, pss, statistics.median(times[name]), cpu))
+    return measured
 
 
-def table(costs: list[Cost]) -> list[str]:
+def table(measured: list[Cost]) -> list[str]:
     """One line a process, then the station's ratios to the others, then the aims."""
-    rows = [f"{'process':<16} {'RSS MB':>8} {'PSS MB':>8} {'start s':>8} {'idle CPU %':>11}"]
-    for cost in costs:
-        cpu = "–" if cost.cpu is None else f"{cost.cpu:.2f}"
-        rows.append(f"{cost.name:<16} {cost.rss:>8.1f} {cost.pss:>8.1f} {cost.start:>8.3f} {cpu:>11}")
-    own = costs[-1]
-    for cost in costs[:-1]:
-        ratios = f"{own.rss / cost.rss:>8.2f} {own.pss / cost.pss:>8.2f} {own.start / cost.start:>8.2f}"
-        rows.append(f"{'station ÷ ' + cost.name:<16.16} {ratios}")
-    rows.append(f"{'aim':<16} {AIMS['memory']:>8.1f} {'':>8} {AIMS['start']:>8.3f} {AIMS['cpu']:>11.2f}")
-    return rows
+    rows: list[tuple[str, ...]] = []
+    for cost in measured:
+        cpu = "–" if cost.cpu is None else f"{cost.cpu:.2f} %"
+        rows.append((cost.name, f"{cost.rss:.1f} MB", f"{cost.pss:.1f} MB", f"{cost.start:.3f} s", cpu))
+    own = measured[-1]
+    for cost in measured[:-1]:
+        ratios = (own.rss / cost.rss, own.pss / cost.pss, own.start / cost.start)
+        rows.append((f"{own.name} ÷ {cost.name}", *(f"{ratio:.2f}" for ratio in ratios), ""))
+    rows.append(("aim", f"{AIMS['memory']:.0f} MB", "", f"{AIMS['start']} s", f"{AIMS['cpu']:.0f} %"))
+    return markdown(("process", "memory (RSS)", "memory (PSS)", "start to first page", "idle CPU"), rows)
 
 
 def main() -> None:
@@ -166,15 +185,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--starts", type=int, default=5, help="how often each is started (5)")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of idle CPU (20)")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        environment = compiled_in(folder)
-        costs = [
-            python_cost(arguments.starts),
-            server_cost("aiohttp hello", hello, arguments.starts, arguments.idle, environment),
-            server_cost("station", station, arguments.starts, arguments.idle, environment),
-        ]
-    print("\n".join(table(costs)))
+    arguments, _ = parser.parse_known_args()
+    print("\n".join(table(costs(arguments.starts, arguments.idle))))
 
 
 if __name__ == "__main__":

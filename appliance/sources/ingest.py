@@ -46,10 +46,10 @@ def create_ingest_app(intake: Intake) -> web.Application:
 class _Doors:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._schema = msgspec.json.encode(json_schema())
 
     async def schema(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._schema, content_type="application/schema+json")
+        body = msgspec.json.encode(json_schema())  # not at every start: hardly anyone asks
+        return web.Response(body=body, content_type="application/schema+json")
 
     async def take(self, request: web.Request) -> web.Response:
         async with self._intake.delivery() as delivery:

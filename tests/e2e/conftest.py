@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.people import Owner
-from tests.e2e.processes import Cloud, Program, Station
+from scripts.people import Owner
+from scripts.processes import Cloud, Program, Station
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,9 +10,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as ec
 from selenium.webdriver.support.wait import WebDriverWait
 
+from scripts.processes import Cloud, Station
+from scripts.steps import event
 from tests.conftest import BrowserFactory
-from tests.e2e.processes import Cloud, Station
-from tests.e2e.steps import event
 
 pytestmark = pytest.mark.browser
 

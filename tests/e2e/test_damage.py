@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.e2e.people import Owner
-from tests.e2e.processes import Station, eventually
-from tests.e2e.steps import arrived, claim, event, go_online
+from scripts.people import Owner
+from scripts.processes import Station, eventually
+from scripts.steps import arrived, claim, event, go_online
 
 
 def test_a_buffer_that_turned_into_rubbish_does_not_stop_the_station(station: Station, owner: Owner) -> None:

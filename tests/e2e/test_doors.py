@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import Cloud, Station, UnixConnection, eventually
-from tests.e2e.steps import HOME, add_station, arrived, claim, event, go_online
+from scripts.people import Browser, Owner
+from scripts.processes import Cloud, Station, UnixConnection, eventually
+from scripts.steps import HOME, add_station, arrived, claim, event, go_online
 
 INGEST = "/ingest/v1/events"
 

@@ -7,9 +7,9 @@ import random
 import re
 import urllib.parse
 
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import Cloud, Station, eventually
-from tests.e2e.steps import (
+from scripts.people import Browser, Owner
+from scripts.processes import Cloud, Station, eventually
+from scripts.steps import (
     HOME,
     NAME,
     add_station,

@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import StationFactory
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import SCENARIO, Cloud, Station, eventually
-from tests.e2e.steps import (
+from scripts.people import Browser, Owner
+from scripts.processes import SCENARIO, Cloud, Station, eventually
+from scripts.steps import (
     HOME,
     NAME,
     add_station,
@@ -24,6 +23,7 @@ from tests.e2e.steps import (
     event,
     go_online,
 )
+from tests.e2e.conftest import StationFactory
 
 SLOW = SCENARIO.replace('name = "Home"', 'name = "Home"\nlatency_ms = 1500')
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import ROOT, eventually, free_port
+from scripts.people import Browser, Owner
+from scripts.processes import ROOT, eventually, free_port
 
 
 class Run:

@@ -78,8 +78,8 @@ class Browser:
 
     def __init__(self, base: str) -> None:
         self.base = base
-        jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=None))
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        self.cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=None))
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def get(self, path: str) -> Page:
         return self._open(urllib.request.Request(urllib.parse.urljoin(self.base, path)))

@@ -1,4 +1,4 @@
-"""The real programs as processes: started as a user would, stopped, killed, and read."""
+"""The real programs as processes, for journeys and benches: started as a user would, stopped, killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 START_S = 30.0
 
 SCENARIO = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.people import Browser, Owner, Page
-from tests.e2e.processes import Station, eventually
+from scripts.people import Browser, Owner, Page
+from scripts.processes import Station, eventually
 
 HOME = b"Home".hex()
 NAME = "Roof south"
