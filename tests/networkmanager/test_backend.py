@@ -168,6 +168,21 @@ async def test_without_a_bus_there_is_no_link_and_no_crash(probe: ScriptedProbe)
     await network.close()
 
 
+async def test_a_cable_that_was_there_before_is_known_when_the_start_is_over(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    nm.set(names.MANAGER_PATH, names.MANAGER, Startup=Variant("b", True))
+    network = NetworkManagerNetwork(probe, bus_address=nm.address, commands=BusCommands(nm))
+    starting = asyncio.create_task(network.start())
+    await until(lambda: network._service.present)
+    assert not starting.done()
+    nm.plug()
+    nm.set(names.MANAGER_PATH, names.MANAGER, Startup=Variant("b", False))
+    await starting
+    assert network.link().online
+    await network.close()
+
+
 # --- scan ---------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,9 @@ from appliance.network.recovery import reconnection_order
 
 log = logging.getLogger(__name__)
 
+SETTLE_S = 20.0
+"""At the start a link that is just coming up is waited for, so that no hotspot flashes up before it."""
+
 
 class NetworkManagerNetwork:
     """Implements `NetworkPort`. Use it from one event loop."""
@@ -71,6 +74,7 @@ class NetworkManagerNetwork:
         await self._service.start()
         await self._sweep()
         self._watch.start()
+        await self._watch.settle(SETTLE_S)
         if self._mender is None:
             self._mender = asyncio.create_task(self._mend(), name="hotspot")
             self._mender.add_done_callback(_report_death)
