@@ -10,7 +10,7 @@ from dbus_fast import Variant, unpack_variants
 
 from appliance.network import verdict
 from appliance.network.internet import InternetEvidence, Met
-from appliance.network.networkmanager import bus, hotspot, names, radio, watch
+from appliance.network.networkmanager import hotspot, names, radio, watch
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.ladder import Ladder, Rung
@@ -227,11 +227,8 @@ async def test_a_scan_that_never_ends_gives_the_last_list(
 
 
 async def test_a_scan_of_a_hung_networkmanager_ends(
-    nm: FakeNetworkManager, port: NetworkManagerNetwork, monkeypatch: pytest.MonkeyPatch
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, impatient: None
 ) -> None:
-    monkeypatch.setattr(
-        bus.Bus.call, "__kwdefaults__", {**(bus.Bus.call.__kwdefaults__ or {}), "timeout": 0.5}
-    )
     nm.store(b"Barn")
     nm.hang |= {"RequestScan", "GetSettings"}
     nm.hear(Point(b"Barn"))

@@ -12,7 +12,7 @@ from dbus_fast import DBusError, Variant, unpack_variants
 
 from appliance.network import verdict
 from appliance.network.internet import InternetEvidence, Met
-from appliance.network.networkmanager import bus, names, radio
+from appliance.network.networkmanager import names, radio
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.names import DeviceState
 from appliance.network.port import Credentials, Enterprise, JoinFailed, Security, StaticAddress
@@ -357,13 +357,10 @@ async def test_a_missing_permission_is_named_and_nothing_is_left(
 
 @pytest.mark.parametrize("member", ["CheckpointCreate", "AddConnection2", "ActivateConnection", "Update2"])
 async def test_a_call_that_hangs_ends_the_attempt_and_nothing_is_left(
-    nm: FakeNetworkManager, port: NetworkManagerNetwork, monkeypatch: pytest.MonkeyPatch, member: str
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, impatient: None, member: str
 ) -> None:
     barn = await in_the_barn(nm)
     nm.hear(Point(b"Home"))
-    monkeypatch.setattr(
-        bus.Bus.call, "__kwdefaults__", {**(bus.Bus.call.__kwdefaults__ or {}), "timeout": 1.0}
-    )
     nm.hang.add(member)
     assert await refused(port, HOME) == verdict.BROKEN_OFF
     assert set(nm.profiles) == {barn}

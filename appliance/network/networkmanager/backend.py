@@ -71,13 +71,14 @@ class NetworkManagerNetwork:
 
     async def start(self) -> None:
         """Without NetworkManager there is no link, until it comes."""
+        if self._mender is not None:
+            return
         await self._service.start()
         await self._sweep()
         self._watch.start()
         await self._watch.settle(SETTLE_S)
-        if self._mender is None:
-            self._mender = asyncio.create_task(self._mend(), name="hotspot")
-            self._mender.add_done_callback(_report_death)
+        self._mender = asyncio.create_task(self._mend(), name="hotspot")
+        self._mender.add_done_callback(_report_death)
 
     async def close(self) -> None:
         mender, self._mender = self._mender, None

@@ -15,6 +15,7 @@ from appliance.network import verdict
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed
+from appliance.network.networkmanager.finishing import finish
 from appliance.network.networkmanager.hotspot_profile import (
     all_addresses,
     hotspot_profile,
@@ -126,12 +127,14 @@ class Hotspot:
     async def stop(self) -> None:
         """Closes it, if it is open. Says in the log what could not be undone."""
         was, self._open = self._open, None
-        if was is None:
-            return
+        if was is not None:
+            await finish(self._close(was.profile))
+
+    async def _close(self, profile: str) -> None:
         try:
             await self._services.stop()
         finally:
-            await self._remove(was.profile)
+            await self._remove(profile)
 
     def lost(self) -> HotspotInfo | None:
         """Forgets a hotspot that NetworkManager has taken down, and returns what it was."""
@@ -167,7 +170,7 @@ class Hotspot:
                 self._open = _Open(info, profile)
         finally:
             if self._open is None:
-                await self._remove(profile)
+                await finish(self._close(profile))
         if works:
             log.info("hotspot %s is open on channel %d as %s", info.ssid, channel, rung.value)
         return works
