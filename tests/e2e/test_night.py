@@ -21,9 +21,9 @@ import msgspec
 import psutil
 import pytest
 
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import Cloud, Station, eventually
-from tests.e2e.steps import claim, event, go_online
+from scripts.people import Browser, Owner
+from scripts.processes import Cloud, Station, eventually
+from scripts.steps import claim, event, go_online
 
 MEGABYTES = int(os.environ.get("NIGHT_MEGABYTES", "100"))
 EVENTS = 500

@@ -6,9 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.e2e.people import Owner
-from tests.e2e.processes import Station, eventually
-from tests.e2e.steps import arrived, claim, event, go_online
+from scripts.people import Owner
+from scripts.processes import Station, eventually
+from scripts.steps import arrived, claim, event, go_online
 
 
 def test_the_backlog_of_a_station_is_sent_by_another_one(

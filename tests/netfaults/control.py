@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import ROOT, Program, eventually
+from scripts.processes import ROOT, Program, eventually
 
 Obey = Callable[[dict[str, Any]], dict[str, Any]]
 """Takes a wish, answers with what there is to know. An empty wish changes nothing."""

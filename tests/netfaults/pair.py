@@ -6,9 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.e2e.people import Browser, Owner
-from tests.e2e.processes import Cloud, Program, Station
-from tests.e2e.steps import claim, go_online
+from scripts.people import Browser, Owner
+from scripts.processes import Cloud, Program, Station
+from scripts.steps import claim, go_online
 from tests.netfaults.certificates import make
 from tests.netfaults.clock import StationClock
 from tests.netfaults.control import Tool

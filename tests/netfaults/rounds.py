@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from buffer.breaker import BreakerPolicy
-from tests.e2e.people import Browser
-from tests.e2e.processes import eventually
-from tests.e2e.steps import arrived, event
+from scripts.people import Browser
+from scripts.processes import eventually
+from scripts.steps import arrived, event
 from tests.netfaults.control import cpu_seconds, pid_of
 from tests.netfaults.pair import Pair
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.processes import eventually
+from scripts.processes import eventually
 from tests.netfaults.rounds import PATIENCE_S, Round, waiting
 
 

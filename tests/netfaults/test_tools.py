@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.e2e.processes import eventually
+from scripts.processes import eventually
 from tests.netfaults.control import cpu_seconds
 from tests.netfaults.names import CODES, reply
 from tests.netfaults.packets import QUEUE_S, Faults, Way
