@@ -41,13 +41,13 @@ def sweep(shim: Path, folder: Path, number: int, lasting: bool, offset: int) -> 
         env=os.environ | {"LD_PRELOAD": str(shim)},
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=1700,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("number", "lasting", "offset"),
     [(number, lasting, offset) for offset, (_, number, lasting) in enumerate(KINDS)],
