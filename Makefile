@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AXE := $(VENV)/axe/axe_playwright_python/axe.min.js
 RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 
-.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night bench screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,7 +19,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/system-packages.sh
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cloud,dev]'
 	touch $(STAMP)
 
-setup: $(STAMP) ## the virtual environment with all libraries
+# Only for the script, which the tests of accessibility put into the pages; what it depends on is not wanted.
+$(AXE): | $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/axe axe-playwright-python==0.1.8
+
+setup: $(STAMP) $(AXE) ## the virtual environment with all libraries
 
 run: $(STAMP) ## the cloud and one simulated station, until Ctrl-C; data stay in run-data/
 	@$(BIN)/python -m scripts.run --data $(RUN_DATA) --cloud-port $(CLOUD_PORT) --portal-port $(PORTAL_PORT)
@@ -26,7 +31,7 @@ run: $(STAMP) ## the cloud and one simulated station, until Ctrl-C; data stay in
 clean-run: $(STAMP) ## the same, from an empty disk
 	@$(BIN)/python -m scripts.run --data $(RUN_DATA) --cloud-port $(CLOUD_PORT) --portal-port $(PORTAL_PORT) --clean
 
-test: $(STAMP) ## lint, types and the whole suite with browser, PostgreSQL and real processes
+test: $(STAMP) $(AXE) ## lint, types and the whole suite with browser, PostgreSQL and real processes
 	scripts/system-packages.sh test
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/pytest
@@ -67,6 +72,9 @@ $(VENV)/.bench: $(STAMP)
 
 bench: $(VENV)/.bench ## what docs/performance.md states, measured on this machine
 	$(BIN)/python -m bench
+
+messages: $(STAMP) ## find what pages say, and bring the catalogues of all languages up to date
+	$(BIN)/python -m scripts.messages
 
 screenshots: $(STAMP) ## the pictures of the README, from the running product
 	scripts/system-packages.sh test

@@ -158,7 +158,8 @@ def describe(snapshot: Snapshot) -> dict[str, Any]:
 def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(items)
     if set(values) == {"text", "fields"}:
-        return {"text": str(Sentence(values["text"], values["fields"]))}
+        fields = {name: _value(value) for name, value in values["fields"].items()}
+        return {"text": str(Sentence(values["text"], fields))}
     return {name: _value(value) for name, value in values.items()}
 
 

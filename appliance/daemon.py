@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -169,7 +170,8 @@ async def _socket(app: web.Application, path: Path, mode: int) -> web.AppRunner:
 
 async def _portal(station: Station, settings: Settings) -> web.AppRunner:
     name = f"meteor-{station.device.key.short_id.lower()}.local"
-    app = create_app(station.front, settings=PortalSettings(names=(name,)))
+    shown = PortalSettings(names=(name,), locale=os.environ.get("LANG", ""))
+    app = create_app(station.front, settings=shown)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

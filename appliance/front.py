@@ -15,6 +15,7 @@ from buffer.drains import Drains
 from buffer.listing import Depth
 from buffer.store import Store
 from portal import view
+from portal.sentences import N_
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
 from protocol.codes import CodeRefused, parse_claim_token
 from statemachine.lifecycle import State
@@ -23,11 +24,6 @@ log = logging.getLogger(__name__)
 
 _JOINABLE = {State.SETUP, State.CONFIGURING}
 _CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
-
-
-def N_(text: str) -> str:
-    """Marks a sentence for translation."""
-    return text
 
 
 BUSY = N_("The station is not waiting for a network now.")

@@ -1,15 +1,13 @@
-"""What the station is doing, said in one sentence per state; each is also its own message id."""
+"""What the station is doing and what a person should know, in sentences; each is also its own message id.
+
+What was written down in English as an error is recognised in `appliance/recognised.py`.
+"""
 
 from __future__ import annotations
 
+from portal.sentences import N_
 from portal.view import Sentence
 from statemachine.lifecycle import State
-
-
-def N_(text: str) -> str:
-    """Marks a sentence for translation."""
-    return text
-
 
 _STEPS = {
     State.UNINITIALIZED: N_("The station is starting."),
@@ -36,7 +34,6 @@ def step(state: State, *, claimed: bool) -> Sentence:
     return Sentence(_STEPS[state])
 
 
-BREAKER_OPEN = N_("Sending rests after failures: %(reason)s")
 LEVELS = {
     2: (
         "UPL-002",
@@ -56,18 +53,17 @@ LEVELS = {
 }
 """By level of degradation: its code, what it means, and what to do."""
 BACKUP = N_("The first address of the cloud does not answer; the station uses %(address)s.")
-CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s seconds.")
+CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s s.")
 CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
-DEAD = N_("%(count)s messages could not be delivered and were set aside.")
+DEAD = N_("Messages that could not be delivered and were set aside: %(count)s.")
 DEAD_ACTION = N_("`meteor-appliance buffer ls` on the station says why; `buffer retry` tries them again.")
-DAMAGED = N_("The buffer was damaged and was replaced; %(count)s messages were recovered.")
+DAMAGED = N_("The buffer was damaged and was replaced; messages recovered: %(count)s.")
 DAMAGED_ACTION = N_("Look at the card of the station; recording goes on.")
 DISK_LOW = N_("The disk is nearly full.")
 DISK_ACTION = N_("Old recordings can be removed; events that wait to be sent are kept.")
 CONFIG_REFUSED = N_("New settings from the cloud were refused; the last good ones stay: %(reason)s")
 CONFIG_ACTION = N_("Correct the settings on the station's page in the cloud.")
-LAST_ERROR = N_("%(reason)s")
 LAST_ERROR_ACTION = N_("The station tries again by itself.")
 HEARTBEAT_FAILS = N_("The cloud does not hear from the station: %(reason)s")
-REJECTED = N_("%(count)s files in the spool could not be read and lie in its folder `rejected`.")
+REJECTED = N_("Files in the spool that could not be read and lie in its folder `rejected`: %(count)s.")
 REJECTED_ACTION = N_("Each has a note beside it that says why.")

@@ -22,6 +22,7 @@ from appliance.logs import Tail
 from appliance.network.latest import Latest
 from appliance.network.port import Link
 from appliance.network.verdict import REFUSED, VERDICTS
+from appliance.recognised import explained, reason
 from appliance.sources.spool import Spool
 from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostFacts, HostTelemetry
@@ -283,14 +284,16 @@ class StatusBoard:
         device, notices = self._device, list[Notice]()
         error = device.journal.record.last_error
         if device.fault is not None:
-            notices.append(Notice(device.fault.code, _reason(device.fault.text)))
+            notices.append(Notice(device.fault.code, *explained(device.fault.code, device.fault.text)))
         elif error is not None and self._conductor.state is not State.OPERATIONAL:
             again = error.code == "REG-005" or error.code.startswith("NET-")
-            action = Sentence(sentences.LAST_ERROR_ACTION) if again else view.NOTHING
-            notices.append(Notice(error.code, _reason(error.text), action))
+            sentence, action = explained(error.code, error.text)
+            if again:
+                action = action or Sentence(sentences.LAST_ERROR_ACTION)
+            notices.append(Notice(error.code, sentence, action))
         if device.heartbeat.last_failure and device.claimed:
-            fields = {"reason": device.heartbeat.last_failure}
-            notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, fields)))
+            why = reason(device.heartbeat.last_failure)
+            notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
@@ -320,9 +323,9 @@ class StatusBoard:
     def _storage_notices(self) -> list[Notice]:
         notices = []
         if self._trouble is not None:
-            notices.append(
-                Notice(self._trouble.code, _reason(self._trouble.sentence), Sentence(self._trouble.action))
-            )
+            trouble = self._trouble
+            sentence, action = explained(trouble.code, trouble.sentence)
+            notices.append(Notice(trouble.code, sentence, action or Sentence(trouble.action)))
         if self._disk_low() or self._store.disk_full:
             notices.append(Notice("BUF-003", Sentence(sentences.DISK_LOW), Sentence(sentences.DISK_ACTION)))
         for incident in self._store.incidents[-1:]:
@@ -335,10 +338,6 @@ class StatusBoard:
             sentence = Sentence(sentences.REJECTED, {"count": str(self.gathered.intake.rejected)})
             notices.append(Notice("SRC-020", sentence, Sentence(sentences.REJECTED_ACTION)))
         return notices
-
-
-def _reason(text: str) -> Sentence:
-    return Sentence(sentences.LAST_ERROR, {"reason": text})
 
 
 def _network(link: Link) -> view.NetworkInfo:
@@ -356,7 +355,7 @@ def _breaker(breaker: BreakerSnapshot) -> view.Breaker:
     calm = breaker.state is not BreakerState.OPEN and not breaker.failures_in_row and not breaker.held
     return view.Breaker(
         state=breaker.state.value.replace("-", "_"),
-        reason=_reason(breaker.last_reason) if breaker.last_reason and not calm else view.NOTHING,
+        reason=reason(breaker.last_reason) if breaker.last_reason and not calm else view.NOTHING,
         retry_in=None if calm else round(breaker.retry_in),
     )
 

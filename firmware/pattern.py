@@ -85,6 +85,11 @@ def _gaps(count: int, light: float) -> Blink:
     return ((light, 0.4),) + ((0.4, 0.4),) * (count - 1)
 
 
+def N_(text: str) -> str:
+    """Marks a sentence for translation."""
+    return text
+
+
 _SHORT, _LONG = ((0.2, 0.2),), ((0.6, 0.2),)
 
 BOOTING = Pattern(
@@ -92,98 +97,104 @@ BOOTING = Pattern(
     Colour.RED,
     Shape.TRIANGLE,
     _flashes(1, 1.8),
-    "Red, one flash every two seconds: the station is starting.",
+    N_("Red, one flash every two seconds: the station is starting."),
 )
 INITIALIZING = Pattern(
     "initializing",
     Colour.AMBER,
     Shape.TRIANGLE,
     ((1.0, 1.0),),
-    "Yellow, slowly on and off: the station is checking its hardware.",
+    N_("Yellow, slowly on and off: the station is checking its hardware."),
 )
 WAITING_FOR_USER = Pattern(
     "waiting_for_user",
     Colour.BLUE,
     Shape.RING,
     _flashes(2, 1.4),
-    "Blue, two flashes: the station waits for you. Join its setup hotspot with your phone.",
+    N_("Blue, two flashes: the station waits for you. Join its setup hotspot with your phone."),
 )
 CONNECTING = Pattern(
     "connecting",
     Colour.AMBER,
     Shape.TRIANGLE,
     ((0.3, 0.3),),
-    "Yellow, quickly on and off: the station is joining your network.",
+    N_("Yellow, quickly on and off: the station is joining your network."),
 )
 READY_TO_REGISTER = Pattern(
     "ready_to_register",
     Colour.GREEN,
     Shape.RING,
     ((0.9, 0.3), (0.2, 0.6)),
-    "Green, long and short: the station is online and waits for you to claim it.",
+    N_("Green, long and short: the station is online and waits for you to claim it."),
 )
 CLAIMING = Pattern(
     "claiming",
     Colour.AMBER,
     Shape.TRIANGLE,
     _flashes(3, 1.2),
-    "Yellow, three flashes: the station is being claimed.",
+    N_("Yellow, three flashes: the station is being claimed."),
 )
 OPERATIONAL = Pattern(
     "operational",
     Colour.GREEN,
     Shape.CIRCLE,
     ((1.0, 0.0),),
-    "Green, steady: the station is running.",
+    N_("Green, steady: the station is running."),
 )
 DEGRADED = Pattern(
     "degraded",
     Colour.GREEN,
     Shape.CIRCLE,
     _gaps(1, 3.6),
-    "Green with one short gap: the station is recording, but does not send everything at once.",
+    N_("Green with one short gap: the station is recording, but does not send everything at once."),
 )
 RECONNECTING = Pattern(
     "reconnecting",
     Colour.AMBER,
     Shape.TRIANGLE,
     _gaps(2, 2.8),
-    "Yellow with two short gaps: the station lost its network and is looking for it. It goes on recording.",
+    N_(
+        "Yellow with two short gaps: the station lost its network and is looking for it. "
+        "It goes on recording."
+    ),
 )
 UPDATING = Pattern(
     "updating",
     Colour.AMBER,
     Shape.TRIANGLE,
     _gaps(3, 2.0),
-    "Yellow with three short gaps: the station is being updated. Please leave it switched on.",
+    N_("Yellow with three short gaps: the station is being updated. Please leave it switched on."),
 )
 ERROR = Pattern(
     "error",
     Colour.RED,
     Shape.SQUARE,
     _flashes(5, 2.0),
-    "Red, five flashes: something failed. The station's page says what to do.",
+    N_("Red, five flashes: something failed. The station's page says what to do."),
 )
 HALTED = Pattern(
     "halted",
     Colour.RED,
     Shape.SQUARE,
     _SHORT * 3 + _LONG * 3 + _SHORT * 2 + ((0.2, 2.0),),
-    "Red, S O S in Morse code: the station stopped and needs a person. Switch it off and on again.",
+    N_("Red, S O S in Morse code: the station stopped and needs a person. Switch it off and on again."),
 )
 LOCATE = Pattern(
     "locate",
     Colour.WHITE,
     Shape.RING,
     _SHORT * 3 + ((1.0, 0.6),),
-    "White, three short flashes and a long one: this is the station you are looking for.",
+    N_("White, three short flashes and a long one: this is the station you are looking for."),
 )
 RESET_ARMED = Pattern(
     "reset_armed",
     Colour.RED,
     Shape.RING,
     ((0.2, 0.2),),
-    "Red, very quickly on and off: let go of the button now to reset the station to how it left the factory.",
+    N_(
+        "Red, very quickly on and off: let go of the button now "
+        "to reset the station to how it left the factory."
+    ),
 )
 
 PATTERNS: tuple[Pattern, ...] = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portal.languages import Language
-from portal.measures import ago, duration, size
-from portal.sentences import N_
+from portal.measures import ago, clock_source, duration, size
+from portal.sentences import N_, P_
 from portal.view import Snapshot
 
 
@@ -68,10 +68,11 @@ def waiting(snapshot: Snapshot, language: Language) -> Answer:
         if backlog.dead:
             return Answer("failed", language.tell(N_("No")), _dead(backlog.dead, language))
         return Answer("running", language.tell(N_("No")), language.tell(N_("Everything is sent")))
-    amount = language.count(N_("%(count)s message"), N_("%(count)s messages"), backlog.count)
+    amount = language.count(P_("%(count)s message", "%(count)s messages"), backlog.count)
     return Answer(
         "working" if snapshot.claimed else "waiting",
-        f"{amount}, {size(backlog.size, language)}",
+        language.messages.gettext(N_("%(amount)s, %(size)s"))
+        % {"amount": amount, "size": size(backlog.size, language)},
         _why_waiting(snapshot, language),
     )
 
@@ -90,9 +91,8 @@ def _why_waiting(snapshot: Snapshot, language: Language) -> str:
 
 
 def _dead(count: int, language: Language) -> str:
-    return language.count(
-        N_("%(count)s message was refused for good"), N_("%(count)s messages were refused for good"), count
-    )
+    forms = P_("%(count)s message was refused for good", "%(count)s messages were refused for good")
+    return language.count(forms, count)
 
 
 def clock(snapshot: Snapshot, language: Language) -> Answer:
@@ -103,11 +103,11 @@ def clock(snapshot: Snapshot, language: Language) -> Answer:
     if not facts.synchronized:
         return Answer("working", language.tell(N_("Not sure")), language.tell(N_("No time source heard yet")))
     if facts.offset_ms is None:
-        return Answer("running", language.tell(N_("Yes")), facts.source)
+        return Answer("running", language.tell(N_("Yes")), clock_source(facts.source, language))
     more = language.tell(
         N_("Within %(offset)s ms, from %(source)s"),
-        offset=f"{abs(facts.offset_ms):.0f}",
-        source=facts.source or "NTP",
+        offset=language.number(abs(facts.offset_ms)),
+        source=clock_source(facts.source or "ntp", language),
     )
     return Answer("running", language.tell(N_("Yes")), more)
 

@@ -53,7 +53,10 @@ def client(request: web.Request) -> str:
 
 
 def language(request: web.Request) -> Language:
-    """The language this person chose before, else the one their browser asks for."""
-    languages = of(request).languages
-    chosen = languages.get(request.cookies.get(LANGUAGE_COOKIE, ""))
-    return chosen or languages.choose(request.headers.get("Accept-Language", ""))
+    """The language this person chose before, else the one their browser asks for, else the country's."""
+    ctx = of(request)
+    chosen = ctx.languages.get(request.cookies.get(LANGUAGE_COOKIE, ""))
+    if chosen is not None:
+        return chosen
+    wanted = request.headers.get("Accept-Language", "")
+    return ctx.languages.choose(wanted, ctx.station.snapshot().country, ctx.settings.locale)

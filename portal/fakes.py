@@ -45,7 +45,7 @@ VERDICTS = {
     ),
     "NET-002": (
         Sentence("%(ssid)s is not in reach of the station."),
-        Sentence("Move the station nearer to the router, then try again."),
+        Sentence("Move the station nearer to the router, or check that the router is on, then try again."),
     ),
 }
 
@@ -59,7 +59,12 @@ IN_SETUP = Snapshot(
     hotspot=True,
     card=CARD,
     clock=Clock(NOON, synchronized=False, source="floor"),
-    led=Led("ready", "green", "circle", Sentence("Steady green: ready for you")),
+    led=Led(
+        "waiting_for_user",
+        "blue",
+        "ring",
+        Sentence("Blue, two flashes: the station waits for you. Join its setup hotspot with your phone."),
+    ),
     recording=Recording(active=None),
     host=Host(21_400_000_000, 31_000_000_000, 240_000_000, 1_000_000_000, 3.0, 47.5, 3_700.0),
     version="0.1.0",
@@ -95,6 +100,7 @@ RUNNING = replace(
     progress=100,
     tone="running",
     step=Sentence("The station is running."),
+    led=Led("operational", "green", "circle", Sentence("Green, steady: the station is running.")),
     claimed=True,
     card=None,
     station_name="Roof south",

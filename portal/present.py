@@ -14,7 +14,7 @@ from typing import Any
 
 from portal.answers import answers
 from portal.languages import Language
-from portal.measures import ago, clock_time, duration, size, unknown
+from portal.measures import ago, clock_source, clock_time, duration, measure, size, unknown
 from portal.sentences import N_, TITLES
 from portal.view import PRIORITIES, TONES, Attempt, Breaker, Host, Led, NetworkInfo, Snapshot, Waiting
 
@@ -28,6 +28,9 @@ _HOME = {
     "claiming": "/claim",
     "activating": "/claim",
 }
+
+
+PERCENT = N_("%(number)s%%")
 
 
 def home(snapshot: Snapshot) -> str:
@@ -63,13 +66,13 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
         "breaker": _breaker(snapshot.breaker, language),
         "files": _breaker(snapshot.files, language),
         "uploads": {
-            "delivered": str(snapshot.uploads.delivered),
+            "delivered": language.number(snapshot.uploads.delivered),
             "last": ago(snapshot.uploads.last, now, language) or language.tell(N_("never")),
         },
         "clock": _clock(snapshot, language),
         "led": _led(snapshot.led, language),
         "host": _host(snapshot.host, language),
-        "recording": {"events": str(snapshot.recording.events)},
+        "recording": {"events": language.number(snapshot.recording.events)},
         "log": "\n".join(snapshot.log),
         "as_of": clock_time(now, language),
     }
@@ -88,7 +91,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, dict):
         if value.keys() == {"text", "fields"}:
-            return value["text"] % value["fields"]
+            return value["text"] % _plain(value["fields"])
         return {name: _plain(inner) for name, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
@@ -102,7 +105,7 @@ def _network(network: NetworkInfo, language: Language) -> dict[str, str]:
     return {
         "kind": language.tell(kinds.get(network.kind, N_("none"))),
         "name": network.ssid_display or "–",
-        "signal": "–" if network.signal is None else language.measure(f"{network.signal} %"),
+        "signal": "–" if network.signal is None else _number(network.signal, PERCENT, language),
         "address": network.address or "–",
         "online": language.tell(N_("Yes") if network.online else N_("No")),
     }
@@ -113,13 +116,13 @@ def _backlog(snapshot: Snapshot, language: Language) -> dict[str, Any]:
     named = [*PRIORITIES, *(name for name in rows if name not in PRIORITIES)]
     return {
         "rows": {name: _waiting(rows.get(name, Waiting(name)), language) for name in named},
-        "dead": str(snapshot.backlog.dead),
+        "dead": language.number(snapshot.backlog.dead),
     }
 
 
 def _waiting(row: Waiting, language: Language) -> dict[str, str]:
     return {
-        "count": str(row.count),
+        "count": language.number(row.count),
         "size": size(row.size, language) if row.count else "–",
         "oldest": "–" if row.oldest is None else duration(row.oldest, language),
     }
@@ -140,8 +143,17 @@ def _breaker(breaker: Breaker, language: Language) -> dict[str, str]:
 
 def _clock(snapshot: Snapshot, language: Language) -> dict[str, str]:
     clock = snapshot.clock
-    offset = unknown(language) if clock.offset_ms is None else language.measure(f"{clock.offset_ms:+.0f} ms")
-    return {"time": clock_time(clock.time, language), "source": clock.source or "–", "offset": offset}
+    return {
+        "time": clock_time(clock.time, language),
+        "source": clock_source(clock.source, language),
+        "offset": _number(clock.offset_ms, N_("%(number)s ms"), language, signed=True),
+    }
+
+
+def _number(value: float | None, text: str, language: Language, *, signed: bool = False) -> str:
+    if value is None:
+        return unknown(language)
+    return measure(text, language.number(value, signed=signed), language)
 
 
 def _led(led: Led, language: Language) -> dict[str, str]:
@@ -159,13 +171,10 @@ def _host(host: Host, language: Language) -> dict[str, str]:
             return unknown(language)
         return language.tell(text, part=size(part, language), whole=size(whole, language))
 
-    def number(value: float | None, unit: str) -> str:
-        return unknown(language) if value is None else language.measure(f"{value:.0f} {unit}")
-
     return {
         "disk": part_of(host.disk_free, host.disk_total, N_("%(part)s free of %(whole)s")),
         "memory": part_of(host.memory_used, host.memory_total, N_("%(part)s used of %(whole)s")),
-        "cpu": number(host.cpu_percent, "%"),
-        "temperature": number(host.temperature, "°C"),
+        "cpu": _number(host.cpu_percent, PERCENT, language),
+        "temperature": _number(host.temperature, N_("%(number)s °C"), language),
         "uptime": duration(host.uptime, language),
     }

@@ -1,7 +1,8 @@
 """The sentences of error codes, in English, which is also their message id; no logic but looking them up.
 
-`N_` only marks a string for extraction. NET-1xx is what can be seen wrong in a form before the radio is
-touched, WEB-xxx is about the page itself. How a try at the radio ended (NET-0xx) the station says itself.
+`N_` only marks a string for extraction, `P_` one with its plural. NET-1xx is what can be seen wrong in a form
+before the radio is touched, WEB-xxx is about the page itself. How a try at the radio ended (NET-0xx) the
+station says itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from portal.view import Refusal, Sentence
 
 
 def N_(text: str) -> str:
+    """Marks a sentence for translation."""
     return text
+
+
+def P_(one: str, many: str) -> tuple[str, str]:
+    """Marks a sentence about a number, which some languages say in six ways."""
+    return one, many
 
 
 FORM: dict[str, tuple[str, str]] = {
@@ -22,11 +29,11 @@ FORM: dict[str, tuple[str, str]] = {
     "NET-103": (N_("The network's name arrived damaged."), N_("Choose the network from the list again.")),
     "NET-104": (N_("This network needs a password."), N_("It often stands on a label on the router.")),
     "NET-105": (
-        N_("This password is too short: it has %(count)s characters."),
+        N_("This password is too short: %(count)s of at least 8 characters."),
         N_("A Wi-Fi password has 8 to 63 characters."),
     ),
     "NET-106": (
-        N_("This password is too long: it has %(count)s characters."),
+        N_("This password is too long: %(count)s characters, where 63 are the most."),
         N_("A Wi-Fi password has 8 to 63 characters, or exactly 64 digits and letters from a to f."),
     ),
     "NET-107": (

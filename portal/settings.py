@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PortalSettings:
-    """`names` are host names that are this station's own besides its addresses; times in seconds."""
+    """`names` are host names that are this station's own besides its addresses; times in seconds.
+
+    `locale` is the system's, as in `LANG`; it decides for browsers that ask for no language of ours.
+    """
 
     names: tuple[str, ...] = ()
+    locale: str = ""
     pseudo_locales: bool = False
     token_lifetime: float = 3600.0
     attempts_burst: int = 10

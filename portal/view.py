@@ -24,10 +24,13 @@ SECURITIES = ("open", "wep", "wpa2", "wpa3", "enterprise")
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """An English sentence that is also its own message id; `%(name)s` marks are filled after translation."""
+    """An English sentence that is also its own message id; `%(name)s` marks are filled after translation.
+
+    A field may be a sentence itself, such as the reason for what the sentence tells.
+    """
 
     text: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | Sentence] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.text)
@@ -216,6 +219,7 @@ class Snapshot:
     short_id: str = ""
     claimed: bool = False
     hotspot: bool = False
+    country: str = ""  # ISO 3166, where the radio knows it
     network: NetworkInfo = NetworkInfo()
     attempt: Attempt | None = None
     card: ClaimCard | None = None

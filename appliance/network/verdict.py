@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from portal.sentences import N_
+
 WRONG_PASSWORD = "NET-001"  # noqa: S105 - the code of a verdict
 NOT_FOUND = "NET-002"
 NO_ADDRESS = "NET-003"
@@ -41,78 +43,78 @@ VERDICTS: dict[str, Verdict] = {
     for verdict in (
         Verdict(
             WRONG_PASSWORD,
-            "The password for %(ssid)s was not accepted.",
-            "Check it and try again; capital letters matter.",
+            N_("The password for %(ssid)s was not accepted."),
+            N_("Check it and try again; capital letters matter."),
         ),
         Verdict(
             NOT_FOUND,
-            "%(ssid)s is not in reach of the station.",
-            "Move the station nearer to the router, or check that the router is on, then try again.",
+            N_("%(ssid)s is not in reach of the station."),
+            N_("Move the station nearer to the router, or check that the router is on, then try again."),
         ),
         Verdict(
             NO_ADDRESS,
-            "%(ssid)s let the station in but gave it no address (DHCP).",
-            "Switch the router off and on, wait two minutes, then try again.",
+            N_("%(ssid)s let the station in but gave it no address (DHCP)."),
+            N_("Switch the router off and on, wait two minutes, then try again."),
         ),
         Verdict(
             NO_INTERNET,
-            "The station joined %(ssid)s, but there is no internet behind it.",
-            "Check that other devices on this network are online, then try again.",
+            N_("The station joined %(ssid)s, but there is no internet behind it."),
+            N_("Check that other devices on this network are online, then try again."),
         ),
         Verdict(
             LOGIN_PAGE,
-            "%(ssid)s asks for a login on a web page, which the station cannot fill in.",
-            "Choose another network, or ask whoever runs this one to let the station in.",
+            N_("%(ssid)s asks for a login on a web page, which the station cannot fill in."),
+            N_("Choose another network, or ask whoever runs this one to let the station in."),
         ),
         Verdict(
             UNSUPPORTED,
-            "%(ssid)s uses a kind of security that the station cannot use.",
-            "Choose another network, or set the router to WPA2 or WPA3 with a plain password.",
+            N_("%(ssid)s uses a kind of security that the station cannot use."),
+            N_("Choose another network, or set the router to WPA2 or WPA3 with a plain password."),
         ),
         Verdict(
             ALL_FAILED,
-            "None of the networks that the station knows can be used now.",
-            "Check that the router is on, or choose another network.",
+            N_("None of the networks that the station knows can be used now."),
+            N_("Check that the router is on, or choose another network."),
         ),
         Verdict(
             NO_RADIO,
-            "The station has no working Wi-Fi radio.",
-            "Use a network cable, or unplug the station for ten seconds and start it again.",
+            N_("The station has no working Wi-Fi radio."),
+            N_("Use a network cable, or unplug the station for ten seconds and start it again."),
         ),
         Verdict(
             IMPOSSIBLE_PASSWORD,
-            "This cannot be the password of %(ssid)s.",
-            "Type 8 to 63 characters, or exactly 64 digits and letters from a to f.",
+            N_("This cannot be the password of %(ssid)s."),
+            N_("Type 8 to 63 characters, or exactly 64 digits and letters from a to f."),
         ),
         Verdict(
             REFUSED,
-            "%(ssid)s refused the station without a reason.",
-            "Check whether the router only lets in devices it knows, or has no room for one more.",
+            N_("%(ssid)s refused the station without a reason."),
+            N_("Check whether the router only lets in devices it knows, or has no room for one more."),
         ),
         Verdict(
             NO_HOTSPOT,
-            "The station could not open its own set-up network.",
-            "Connect the station with a network cable, or start it again.",
+            N_("The station could not open its own setup hotspot."),
+            N_("Connect the station with a network cable, or start it again."),
         ),
         Verdict(
             NO_NAMES,
-            "The station is on %(ssid)s, but no internet name can be looked up (DNS).",
-            "Start the router again; if that does not help, set another DNS server in it.",
+            N_("The station is on %(ssid)s, but no internet name can be looked up (DNS)."),
+            N_("Start the router again; if that does not help, set another DNS server in it."),
         ),
         Verdict(
             CLOUD_SILENT,
-            "The station is online through %(ssid)s, but the cloud does not answer.",
-            "Wait: nothing is wrong with your network, and the station tries again by itself.",
+            N_("The station is online through %(ssid)s, but the cloud does not answer."),
+            N_("Wait: nothing is wrong with your network, and the station tries again by itself."),
         ),
         Verdict(
             NO_TRUST,
-            "Something between the station and the cloud breaks the secure connection.",
-            "Ask whoever runs this network to let the station through without inspection.",
+            N_("Something between the station and the cloud breaks the secure connection."),
+            N_("Ask whoever runs this network to let the station through without inspection."),
         ),
         Verdict(
             WRONG_CLOCK,
-            "The station's clock is wrong, so secure connections fail.",
-            "Wait a minute for the time to come from the network, then try again.",
+            N_("The station's clock is wrong, so secure connections fail."),
+            N_("Wait a minute for the time to come from the network, then try again."),
         ),
         Verdict(
             NOT_ALLOWED,

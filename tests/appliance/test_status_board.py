@@ -125,7 +125,7 @@ async def test_the_last_error_is_shown_until_the_station_runs(made: Station) -> 
 
 
 async def test_a_reason_with_percent_signs_is_shown_as_it_is(made: Station) -> None:
-    await made.device.journal.fail("REG-004", "100 % wrong: %(ssid)s %s")
+    await made.device.journal.fail("REG-010", "100 % wrong: %(ssid)s %s")
     [notice] = made.board.snapshot().warnings
     assert str(notice.sentence) == "100 % wrong: %(ssid)s %s"
 

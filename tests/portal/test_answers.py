@@ -116,7 +116,7 @@ def test_the_questions_stand_in_the_order_in_which_they_are_asked() -> None:
         (999_499, "999 kB"),
         (999_500, "1.0 MB"),
         (21_400_000_000, "21 GB"),
-        (5 * 10**15, "5000 TB"),
+        (5 * 10**15, "5,000 TB"),
         (None, "not known"),
     ],
 )

@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import jinja2
 import pytest
-from babel.messages.extract import extract_from_dir, extract_from_file
+from babel.messages.extract import extract_from_file
 
-from portal import render, sentences
+from appliance import front, recognised
+from appliance import sentences as station_sentences
+from appliance.network.verdict import VERDICTS
+from firmware.pattern import PATTERNS
+from portal import fakes, render, sentences
 from portal.context import CONTEXT
 from portal.fakes import FakeStation
 from portal.languages import Language, Languages
 from portal.server import create_app, serving
+from scripts.messages import template
+from statemachine.lifecycle import State
 from tests.portal import test_pages
 from tests.portal.phone import Phone
 
-PORTAL = Path(render.__file__).parent
-KEYWORDS: dict[str, Any] = {
-    "_": None,
-    "gettext": None,
-    "ngettext": (1, 2),
-    "N_": None,
-    "Sentence": (1,),
-}
-
 
 def extracted() -> set[str]:
-    methods = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-    options = {"**.html": {"newstyle_gettext": "true", "trimmed": "false"}}
-    found = extract_from_dir(PORTAL, methods, options, keywords=KEYWORDS)
-    messages = [message for _, _, message, _, _ in found]
-    # The sentences that these tests put into a station's mouth.
-    own = extract_from_file("python", test_pages.__file__, keywords=KEYWORDS)
-    return set(_single([*messages, *(message for _, message, _, _ in own)]))
+    """Every message that a translator is given, one and many apart."""
+    return set(_single(message.id for message in template() if message.id))
 
 
-def _single(messages: Iterable[str | tuple[str, ...]]) -> Iterable[str]:
+def _single(messages: Iterable[str | tuple[str, ...] | list[str]]) -> Iterable[str]:
     for message in messages:
         yield from (message,) if isinstance(message, str) else message
 
@@ -75,6 +65,41 @@ async def test_what_pages_say_is_what_extraction_finds(
             await phone.open(path)
     assert len(listening.heard) > 150
     assert sorted(listening.heard - extracted()) == []
+
+
+def _constants(module: object) -> Iterator[str]:
+    """The sentences that a module holds as constants, also those inside tables."""
+    for name, value in vars(module).items():
+        if name.isupper() and not name.startswith("_"):
+            yield from _texts(value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _texts(part)
+
+
+def test_what_the_station_says_is_what_extraction_finds() -> None:
+    said = {text for verdict in VERDICTS.values() for text in (verdict.sentence, verdict.action)}
+    said |= {pattern.spoken for pattern in PATTERNS}
+    said |= {str(station_sentences.step(s, claimed=claimed).text) for s in State for claimed in (True, False)}
+    for module in (front, station_sentences, recognised):
+        said |= {text for text in _constants(module) if " " in text}
+    assert len(said) > 100
+    assert sorted(said - extracted()) == []
+
+
+@pytest.mark.parametrize("file", [fakes.__file__, test_pages.__file__])
+def test_the_played_station_says_only_what_the_real_one_can_say(file: str) -> None:
+    own = extract_from_file("python", file, keywords={"Sentence": (1,)})
+    said = {message for _, message, _, _ in own if isinstance(message, str)}
+    assert said
+    assert said <= extracted()
 
 
 def test_templates_hold_no_message_that_breaks_when_filled_in() -> None:
