@@ -42,8 +42,8 @@ format: $(STAMP) ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: $(STAMP) ## the suite without browser, PostgreSQL and whole processes
-	$(BIN)/pytest -m 'not browser and not postgres and not e2e'
+unit: $(STAMP) ## the suite without browser, PostgreSQL, NetworkManager and whole processes
+	$(BIN)/pytest -m 'not browser and not postgres and not networkmanager and not e2e'
 
 e2e: $(STAMP) ## only the journeys with real processes
 	scripts/system-packages.sh test

@@ -59,7 +59,7 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         raise
     except OSError as error:
         raise StartRefused(f"{paths.data}: {error.strerror}. Choose another device.data_dir.") from None
-    network = hardware.network(settings, paths)
+    network = await hardware.network(settings, paths)
     try:
         await reset.finish_pending(paths, network, settings.spool)
     except ResetFailed as error:

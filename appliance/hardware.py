@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 from appliance.errors import StartRefused
 from appliance.network.host import HostNetwork
+from appliance.network.networkmanager.backend import NetworkManagerNetwork
+from appliance.network.networkmanager.service import has_networkmanager
 from appliance.network.port import NetworkPort
+from appliance.network.probe import Probe
 from appliance.network.scenario import ScenarioRefused, read
 from appliance.network.simulated import SimulatedNetwork
 from appliance.paths import Paths
 from appliance.settings import Settings
+from appliance.uplink.client import trust
 from firmware.button import Button, NoButton
 from firmware.clock import Clock, SystemClock, read_kept_time
 from firmware.display import ConsoleDisplay, Display, NoDisplay
@@ -25,10 +30,24 @@ from firmware.sound import Silence, Sound
 log = logging.getLogger(__name__)
 
 
-def network(settings: Settings, paths: Paths) -> NetworkPort:
+async def network(settings: Settings, paths: Paths) -> NetworkPort:
     """The network that the settings ask for. Raises `StartRefused` for a scenario that cannot be played."""
-    if settings.network.backend != "simulated":
-        return HostNetwork()
+    backend = settings.network.backend
+    if backend == "simulated":
+        return _simulated(settings, paths)
+    if backend == "auto":
+        backend = "networkmanager" if await has_networkmanager() else "host"
+        log.info("network backend: %s", backend)
+    return _networkmanager(settings) if backend == "networkmanager" else HostNetwork()
+
+
+def _networkmanager(settings: Settings) -> NetworkPort:
+    cloud = settings.cloud
+    probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
+    return NetworkManagerNetwork(probe)
+
+
+def _simulated(settings: Settings, paths: Paths) -> NetworkPort:
     named = Path(settings.network.scenario) if settings.network.scenario else None
     played = named or paths.state / "scenario.toml"
     if played.exists():

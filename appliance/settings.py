@@ -59,9 +59,13 @@ class PortalSection(Section, frozen=True):
 
 
 class NetworkSection(Section, frozen=True):
-    """`host` leaves the network to the operating system; `simulated` plays a scenario file."""
+    """`host` leaves the network to the operating system; `simulated` plays a scenario file.
 
-    backend: Literal["host", "simulated"] = "host"
+    `auto` is `networkmanager` where it runs when the station starts, and `host` elsewhere.
+    """
+
+    backend: Literal["auto", "networkmanager", "simulated", "host"] = "auto"
+    check_url: str | None = None
     scenario: str | None = None
     retry_seconds: Seconds = 180
     configuring_timeout_seconds: Seconds = 600
@@ -270,6 +274,8 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     for field, address in addresses:
         if fault := address_problem(address, allow_plain_http=settings.cloud.allow_plain_http):
             refuse(field, fault)
+    if (check := settings.network.check_url) is not None and (fault := check_url_problem(check)):
+        refuse("network.check_url", fault)
     named = {
         "cloud.ca_certificate": settings.cloud.ca_certificate,
         "network.scenario": settings.network.scenario,
@@ -292,6 +298,18 @@ def address_problem(address: str, *, allow_plain_http: bool) -> str | None:
     if url.scheme == "http" and not local and not allow_plain_http:
         return "plain http shows everything to the network. Use https://."
     return None
+
+
+def check_url_problem(address: str) -> str | None:
+    """Why an address cannot show a login page, or None. Such pages do not answer over TLS."""
+    try:
+        url = urlsplit(address)
+        usable = url.scheme == "http" and bool(url.hostname) and url.port != 0 and not url.username
+    except ValueError:
+        usable = False
+    return (
+        None if usable else f"{address!r} is no plain address. Write it like http://cloud.example.org/health."
+    )
 
 
 def describe(settings: Settings) -> str:

@@ -19,7 +19,8 @@ async def start_over(settings: Settings, *, purge: bool) -> str:
         paths = Paths(settings.data_dir)
         reset.wish(paths, purge=purge)
         try:
-            await reset.finish_pending(paths, hardware.network(settings, paths), settings.spool)
+            network = await hardware.network(settings, paths)
+            await reset.finish_pending(paths, network, settings.spool)
         except ResetFailed as error:
             raise CommandFailed(Exit.FAILED, str(error)) from None
     else:

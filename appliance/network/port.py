@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal, Protocol
 
 import aiohttp
@@ -38,13 +39,72 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Enterprise:
+    """How to prove who one is to a network with accounts (802.1X); the password is `Credentials.passphrase`.
+
+    The server must be checked against `ca_certificate`, a PEM file, and `domain`, the end of its name, when
+    given. Without a file `unchecked` must say that anybody may pose as the network and get the password.
+    """
+
+    method: Literal["peap", "ttls"]
+    identity: str
+    anonymous_identity: str | None = None
+    ca_certificate: str | None = None
+    domain: str | None = None
+    unchecked: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for neither a certificate nor the explicit wish to go without."""
+        if not self.identity:
+            raise ValueError("identity: is empty. Give the name of the account.")
+        if not self.ca_certificate and not self.unchecked:
+            raise ValueError("ca_certificate: name the authority's file, or set unchecked to do without.")
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAddress:
+    """An IPv4 address that is not asked from the router: `address` with prefix ("192.168.1.50/24")."""
+
+    address: str
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for what is no address; the text names the field."""
+        for name, text in (("gateway", self.gateway), *(("dns", each) for each in self.dns)):
+            if text is not None and not _is_ipv4(text):
+                raise ValueError(f"{name}: {text!r} is no IPv4 address. Write it like 192.168.1.1.")
+        try:
+            whole = "/" in self.address and IPv4Interface(self.address).network.prefixlen > 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError(
+                f"address: {self.address!r} is none with a prefix. Write it like 192.168.1.50/24."
+            )
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """What it takes to join a network. `passphrase` is None for an open one."""
+    """What it takes to join a network. `passphrase` is None for an open one.
+
+    Without `static` the router gives the address; `enterprise` belongs to `Security.ENTERPRISE` alone.
+    """
 
     ssid: bytes
     passphrase: str | None = field(repr=False)
     security: Security
     hidden: bool
+    enterprise: Enterprise | None = None
+    static: StaticAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

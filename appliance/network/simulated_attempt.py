@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.network import verdict
+from appliance.network.passphrase import can_be_wpa2
 from appliance.network.port import Credentials, JoinFailed, Security
 from appliance.network.scenario import SimulatedAccessPoint, World
 
@@ -21,16 +22,8 @@ def check_before(credentials: Credentials, world: World) -> None:
         raise JoinFailed(verdict.NO_RADIO, credentials.ssid)
     if credentials.security in _UNSUPPORTED:
         raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
-    if credentials.security is Security.WPA2 and not _can_be_wpa2(credentials.passphrase or ""):
+    if credentials.security is Security.WPA2 and not can_be_wpa2(credentials.passphrase or ""):
         raise JoinFailed(verdict.IMPOSSIBLE_PASSWORD, credentials.ssid)
-
-
-def _can_be_wpa2(passphrase: str) -> bool:
-    """IEEE 802.11 allows a passphrase of 8 to 63 octets or a key of 64 hexadecimal digits."""
-    octets = passphrase.encode("utf-8", "surrogatepass")
-    return 8 <= len(octets) <= 63 or (
-        len(octets) == 64 and all(c in b"0123456789abcdefABCDEF" for c in octets)
-    )
 
 
 def check_on_air(credentials: Credentials, world: World) -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 import msgspec
 
 from appliance.files import write_atomically
-from appliance.network.port import Credentials, Security
+from appliance.network.port import Credentials, Enterprise, Security, StaticAddress
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     ssid: str  # hex, because an SSID has no encoding
     passphrase: str | None
     security: str
     hidden: bool = False
+    enterprise: Enterprise | None = None
+    static: StaticAddress | None = None
 
 
 class StoredNetworks:
@@ -59,10 +61,20 @@ class StoredNetworks:
         self._known = ()
 
     def _save(self, known: tuple[Credentials, ...]) -> None:
-        entries = [_Entry(k.ssid.hex(), k.passphrase, k.security.value, k.hidden) for k in known]
+        entries = [
+            _Entry(k.ssid.hex(), k.passphrase, k.security.value, k.hidden, k.enterprise, k.static)
+            for k in known
+        ]
         write_atomically(self._path, msgspec.json.encode(entries))
         self._known = known
 
 
 def _from_entry(entry: _Entry) -> Credentials:
-    return Credentials(bytes.fromhex(entry.ssid), entry.passphrase, Security(entry.security), entry.hidden)
+    return Credentials(
+        bytes.fromhex(entry.ssid),
+        entry.passphrase,
+        Security(entry.security),
+        entry.hidden,
+        entry.enterprise,
+        entry.static,
+    )

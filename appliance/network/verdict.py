@@ -23,6 +23,8 @@ NO_NAMES = "NET-012"
 CLOUD_SILENT = "NET-013"
 NO_TRUST = "NET-014"
 WRONG_CLOCK = "NET-015"
+NOT_ALLOWED = "NET-016"
+BROKEN_OFF = "NET-017"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,16 @@ VERDICTS: dict[str, Verdict] = {
             WRONG_CLOCK,
             "The station's clock is wrong, so secure connections fail.",
             "Wait a minute for the time to come from the network, then try again.",
+        ),
+        Verdict(
+            NOT_ALLOWED,
+            "The station's program is not allowed to manage the network.",
+            "Install the station's package again, or use a network cable.",
+        ),
+        Verdict(
+            BROKEN_OFF,
+            "The station's network service did not answer, or was interrupted.",
+            "Try again; if it happens again, start the station again.",
         ),
     )
 }

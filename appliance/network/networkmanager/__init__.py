@@ -1,0 +1,1 @@
+"""NetworkManager behind the network port: bus, profiles, attempts, hotspot; no state of the station."""

@@ -1,0 +1,212 @@
+"""Opens and closes the set-up hotspot with NetworkManager; DHCP, DNS and filtering are somebody else's.
+
+They come in as `HotspotServices`, and the look from outside as `HotspotCheck`.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.network import verdict
+from appliance.network.networkmanager import names
+from appliance.network.networkmanager.air import AccessPoint
+from appliance.network.networkmanager.bus import AccessRefused, CallFailed
+from appliance.network.networkmanager.hotspot_profile import (
+    all_addresses,
+    hotspot_profile,
+    quietest_channel,
+    subnet,
+)
+from appliance.network.networkmanager.ladder import Ladder, Rung
+from appliance.network.networkmanager.names import ActiveState
+from appliance.network.networkmanager.radio import Radio
+from appliance.network.networkmanager.service import Service
+from appliance.network.networkmanager.stored import Profiles
+from appliance.network.port import HotspotFailed, HotspotInfo, JoinFailed
+
+log = logging.getLogger(__name__)
+
+UP_S = 30.0
+
+
+class HotspotServices(Protocol):
+    """What a phone needs on the hotspot beside the radio: addresses, names, and a closed door behind them."""
+
+    async def start(self, interface: str, addresses: Sequence[str]) -> None:
+        """`addresses` come with prefix, the hotspot's network first. Raises `HotspotFailed`."""
+
+    async def stop(self) -> None:
+        """Ends what `start` began; without effect otherwise."""
+
+
+class HotspotCheck(Protocol):
+    """Whether the hotspot is really in the air."""
+
+    async def is_in_the_air(self, interface: str, ssid: str) -> bool:
+        """Looks at the radio itself, not at what NetworkManager believes."""
+
+
+class NoServices:
+    """For a machine where others serve the hotspot."""
+
+    async def start(self, interface: str, addresses: Sequence[str]) -> None:
+        """Nothing."""
+
+    async def stop(self) -> None:
+        """Nothing."""
+
+
+class BelieveNetworkManager:
+    """For a machine without a way to look."""
+
+    async def is_in_the_air(self, interface: str, ssid: str) -> bool:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    info: HotspotInfo
+    profile: str
+
+
+class Hotspot:
+    """Remembers the rung that works on this radio, for as long as the process lives."""
+
+    def __init__(
+        self,
+        service: Service,
+        radio: Radio,
+        profiles: Profiles,
+        services: HotspotServices,
+        check: HotspotCheck,
+        ladder: Ladder | None = None,
+    ) -> None:
+        self._service = service
+        self._radio = radio
+        self._profiles = profiles
+        self._services = services
+        self._check = check
+        self._ladder = ladder or Ladder()
+        self._open: _Open | None = None
+
+    @property
+    def info(self) -> HotspotInfo | None:
+        """The hotspot, while it is open."""
+        return self._open.info if self._open else None
+
+    @property
+    def rung(self) -> Rung:
+        """How it is protected, or would be."""
+        return self._ladder.rung
+
+    async def start(self, info: HotspotInfo) -> None:
+        """Raises `HotspotFailed`; then nothing is left open."""
+        await self.stop()
+        try:
+            await self._radio.wake(info.ssid.encode())
+            points = self._radio.points()
+            if not points:
+                await self._radio.rescan()  # once it is up, scanning disturbs its clients
+                points = self._radio.points()
+            await self._climb_down(info, points)
+        except JoinFailed as failure:
+            raise HotspotFailed(failure.code) from None
+        except AccessRefused as error:
+            log.warning("NetworkManager: %s", error)
+            raise HotspotFailed(verdict.NOT_ALLOWED) from None
+        except CallFailed as error:
+            log.warning("NetworkManager: %s", error)
+            raise HotspotFailed(verdict.NO_HOTSPOT) from None
+
+    async def stop(self) -> None:
+        """Closes it, if it is open. Says in the log what could not be undone."""
+        was, self._open = self._open, None
+        if was is None:
+            return
+        try:
+            await self._services.stop()
+        finally:
+            await self._remove(was.profile)
+
+    def lost(self) -> HotspotInfo | None:
+        """Forgets a hotspot that NetworkManager has taken down, and returns what it was."""
+        was = self._open
+        if was is None or not self._service.present or self._is_up(was.profile):
+            return None
+        self._open = None
+        return was.info
+
+    async def _climb_down(self, info: HotspotInfo, points: list[AccessPoint]) -> None:
+        ladder: Ladder | None = self._ladder
+        channel = quietest_channel(points)
+        while ladder is not None:
+            if await self._try(info, ladder.rung, channel):
+                self._ladder = ladder
+                return
+            log.warning("the hotspot does not work as %s", ladder.rung.value)
+            ladder = ladder.down()
+        raise HotspotFailed(verdict.NO_HOTSPOT)
+
+    async def _try(self, info: HotspotInfo, rung: Rung, channel: int) -> bool:
+        """Whether it is open now; otherwise nothing is left of it."""
+        device, interface = self._radio.device, self._radio.interface
+        if device is None or interface is None:
+            raise HotspotFailed(verdict.NO_RADIO)
+        own = subnet(self._taken())
+        profile = await self._profiles.add(hotspot_profile(info, rung, channel, own, str(uuid.uuid4())))
+        try:
+            works = await self._activate(profile, device)
+            works = works and await self._check.is_in_the_air(interface, info.ssid)
+            if works:
+                await self._services.start(interface, all_addresses(info, own))
+                self._open = _Open(info, profile)
+        finally:
+            if self._open is None:
+                await self._remove(profile)
+        if works:
+            log.info("hotspot %s is open on channel %d as %s", info.ssid, channel, rung.value)
+        return works
+
+    async def _activate(self, profile: str, device: str) -> bool:
+        await self._service.call(
+            names.MANAGER_PATH, names.MANAGER, "ActivateConnection", "ooo", [profile, device, names.NOTHING]
+        )
+        began = [False]
+
+        def ended() -> bool:
+            state = self._state(profile)
+            began[0] |= state is not None
+            return state in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED) or (began[0] and state is None)
+
+        await self._service.until(ended, UP_S)
+        return self._is_up(profile)
+
+    def _state(self, profile: str) -> int | None:
+        """NMActiveConnectionState of a profile; None when it is not active."""
+        for _, active in self._service.mirror.of(names.ACTIVE):
+            if active.get("Connection") == profile:
+                return int(active.get("State", ActiveState.UNKNOWN))
+        return None
+
+    def _is_up(self, profile: str) -> bool:
+        return self._state(profile) == ActiveState.ACTIVATED
+
+    def _taken(self) -> list[str]:
+        return [
+            f"{each['address']}/{each['prefix']}"
+            for _, config in self._service.mirror.of(names.IP4_CONFIG)
+            for each in config.get("AddressData", [])
+        ]
+
+    async def _remove(self, profile: str) -> None:
+        """Deleting the profile takes the hotspot down."""
+        try:
+            await self._profiles.drop(profile)
+            await self._service.until(lambda: self._state(profile) is None, UP_S)
+        except CallFailed as error:
+            log.warning("the hotspot's profile is still there: %s", error)

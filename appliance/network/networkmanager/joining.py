@@ -1,0 +1,211 @@
+"""Joins networks with NetworkManager: tries, keeps what works, and otherwise puts back what was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from appliance.network import verdict
+from appliance.network.internet import is_online
+from appliance.network.networkmanager import names
+from appliance.network.networkmanager.air import AccessPoint, named
+from appliance.network.networkmanager.attempt import attempt
+from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
+from appliance.network.networkmanager.checkpoint import Checkpoint
+from appliance.network.networkmanager.profiles import (
+    KeyManagement,
+    StoredProfile,
+    next_priority,
+    station_profile,
+    ways_in,
+)
+from appliance.network.networkmanager.radio import Radio
+from appliance.network.networkmanager.service import Service
+from appliance.network.networkmanager.stored import Profiles
+from appliance.network.networkmanager.watch import LinkWatch
+from appliance.network.networkmanager.ways import Way, way_on
+from appliance.network.passphrase import can_be_sent, can_be_wpa2
+from appliance.network.port import Credentials, JoinFailed, Security
+
+log = logging.getLogger(__name__)
+
+INTERNET_TRIES = 3
+INTERNET_PAUSE_S = 2.0
+"""Routes and names take a moment after an address came."""
+
+_AGAIN = {verdict.WRONG_PASSWORD, verdict.REFUSED, verdict.UNSUPPORTED, verdict.NOT_FOUND}
+"""With these another way in may do better, if the network is there at all."""
+
+
+class Joiner:
+    """One at a time; its caller sees to that."""
+
+    def __init__(self, service: Service, radio: Radio, profiles: Profiles, watch: LinkWatch) -> None:
+        self._service = service
+        self._radio = radio
+        self._profiles = profiles
+        self._watch = watch
+
+    async def join(self, credentials: Credentials) -> None:
+        """Raises `JoinFailed`; then, and when cancelled, the network of before is back."""
+        check_before(credentials)
+        with speaking_of(credentials.ssid):
+            await self._radio.wake(credentials.ssid)
+            points = await self._look_for(credentials)
+            _check_on_air(credentials, points)
+            with self._watch.busy():
+                async with self._checkpoint():
+                    await self._try(credentials, ways_in(credentials, points))
+
+    async def again(self, stored: StoredProfile) -> None:
+        """Activates a stored profile. Raises `JoinFailed`."""
+        with speaking_of(stored.ssid), self._watch.busy():
+            await self._radio.wake(stored.ssid)
+            await attempt(self._service, self._radio, stored.ssid, stored.way, stored.path)
+            self._watch.prove(await self._check_internet(stored.ssid))
+
+    async def _look_for(self, credentials: Credentials) -> list[AccessPoint]:
+        """The network's transmitters; scans when it was not heard of yet."""
+        points = named(self._radio.points(), credentials.ssid)
+        if not points:
+            await self._radio.rescan(credentials.ssid if credentials.hidden else None)
+            points = named(self._radio.points(), credentials.ssid)
+        return points
+
+    @asynccontextmanager
+    async def _checkpoint(self) -> AsyncIterator[None]:
+        device = self._radio.device
+        if device is None:
+            raise JoinFailed(verdict.NO_RADIO)
+        checkpoint = await Checkpoint.create(self._service, device)
+        try:
+            yield
+        except BaseException:
+            await _to_the_end(_undo(checkpoint))
+            raise
+        await checkpoint.keep()
+
+    async def _try(self, credentials: Credentials, ways: list[KeyManagement]) -> None:
+        for number, way in enumerate(ways, 1):
+            try:
+                await self._try_one(credentials, way)
+            except JoinFailed as failure:
+                in_the_air = bool(named(self._radio.points(), credentials.ssid))
+                if number == len(ways) or failure.code not in _AGAIN or not in_the_air:
+                    raise
+                log.info("%s with %s; trying the other way in", failure.code, way.name)
+            else:
+                return
+
+    async def _try_one(self, credentials: Credentials, way: KeyManagement) -> None:
+        name = str(uuid.uuid4())
+        trial = await self._profiles.add(station_profile(credentials, way, name, priority=None))
+        try:
+            await attempt(self._service, self._radio, credentials.ssid, way, trial)
+            found = await self._check_internet(credentials.ssid)
+            await _to_the_end(self._keep(credentials, way, name, trial))
+        except BaseException:
+            await _to_the_end(self._drop(trial))
+            raise
+        self._watch.prove(found)
+
+    async def _keep(self, credentials: Credentials, way: KeyManagement, name: str, trial: str) -> None:
+        """Stores the new profile first, and only then removes what was stored of the same network."""
+        known = await self._profiles.networks()
+        profile = station_profile(credentials, way, name, priority=next_priority(known))
+        await self._profiles.keep(trial, profile)
+        await self._profiles.delete(
+            *(old for old in known if old.ssid == credentials.ssid and old.uuid != name)
+        )
+
+    async def _drop(self, trial: str) -> None:
+        try:
+            await self._profiles.drop(trial)
+        except CallFailed as error:
+            log.warning("the profile of a failed attempt is still there: %s", error)
+
+    async def _check_internet(self, ssid: bytes) -> Way:
+        """The way that leads to the internet. Raises `JoinFailed` with what is wrong behind the router."""
+        code: str | None = verdict.NOT_FOUND
+        for number in range(INTERNET_TRIES):
+            if number:
+                await asyncio.sleep(INTERNET_PAUSE_S)
+            way = way_on(self._service.mirror, self._radio.interface)
+            if way is None:
+                continue
+            code = await self._watch.code(way)
+            if is_online(code):
+                return way
+        raise JoinFailed(code or verdict.NOT_FOUND, ssid)
+
+
+def check_before(credentials: Credentials) -> None:
+    """What can be known without touching the radio. Raises `JoinFailed`."""
+    passphrase = credentials.passphrase or ""
+    if credentials.security is Security.WEP:
+        raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
+    if credentials.security is Security.ENTERPRISE and credentials.enterprise is None:
+        raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
+    if not 1 <= len(credentials.ssid) <= 32:
+        raise JoinFailed(verdict.NOT_FOUND, credentials.ssid)
+    if credentials.security is not Security.OPEN and not can_be_sent(passphrase):
+        raise JoinFailed(verdict.IMPOSSIBLE_PASSWORD, credentials.ssid)
+    if credentials.security is Security.WPA2 and not can_be_wpa2(passphrase):
+        raise JoinFailed(verdict.IMPOSSIBLE_PASSWORD, credentials.ssid)
+
+
+def _check_on_air(credentials: Credentials, points: list[AccessPoint]) -> None:
+    """What the beacons say already. Raises `JoinFailed`."""
+    offered = {point.security for point in points}
+    if not offered:
+        return
+    if offered <= {Security.WEP}:
+        raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
+    if offered <= {Security.ENTERPRISE} and credentials.security is not Security.ENTERPRISE:
+        raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
+    if Security.OPEN not in offered and credentials.security is Security.OPEN:
+        raise JoinFailed(verdict.WRONG_PASSWORD, credentials.ssid)
+    if offered <= {Security.OPEN} and credentials.security is not Security.OPEN:
+        # An open twin of a protected network must never be taken for it.
+        raise JoinFailed(verdict.NOT_FOUND, credentials.ssid)
+
+
+@contextmanager
+def speaking_of(ssid: bytes | None) -> Iterator[None]:
+    """Turns an error of the bus into the verdict that a person reads."""
+    try:
+        yield
+    except CallFailed as error:
+        log.warning("NetworkManager: %s", error)
+        raise JoinFailed(code_of_call(error), ssid) from None
+
+
+def code_of_call(error: CallFailed) -> str:
+    """The verdict's code of a call that NetworkManager did not carry out."""
+    if isinstance(error, AccessRefused):
+        return verdict.NOT_ALLOWED
+    if isinstance(error, ServiceGone):
+        return verdict.BROKEN_OFF
+    invalid = error.name.startswith(names.CONNECTION) or error.name.endswith("IncompatibleConnection")
+    return verdict.UNSUPPORTED if invalid else verdict.BROKEN_OFF
+
+
+async def _undo(checkpoint: Checkpoint) -> None:
+    try:
+        await checkpoint.undo()
+    except CallFailed as error:
+        log.warning("the network of before could not be asked back: %s", error)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """A cancellation waits, so that nothing is left half done."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

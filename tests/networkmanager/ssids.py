@@ -1,0 +1,37 @@
+"""Names of networks as the world has them: an SSID is 0 to 32 bytes and nothing more (IEEE 802.11)."""
+
+from __future__ import annotations
+
+SSIDS: dict[str, bytes] = {
+    "plain": b"HomeNet",
+    "one byte": b"x",
+    "32 bytes": b"0123456789abcdef0123456789abcdef",
+    "32 bytes of emoji": "🌠🌠🌠🌠🌠🌠🌠🌠".encode(),
+    "cut in the middle of a character": "Bärnä🌠".encode()[:-1],
+    "not UTF-8": b"\xff\xfe caf\xe9",
+    "colon": b"a:b",
+    "escaped colon": rb"a\:b",
+    "backslash": b"back\\slash\\",
+    "quotes": b"\"double\" 'single'",
+    "semicolons": b"1;2;3;",
+    "looks like a list of bytes": b"65;66;67",
+    "looks like hex": b"0x4142",
+    "leading and trailing spaces": b"  Home  ",
+    "only spaces": b"   ",
+    "tab and newline": b"\tHo\nme\r",
+    "zero inside": b"Ho\0me",
+    "escape": b"\x1b[31mred",
+    "percent": b"%(ssid)s %s %n",
+    "dollar and backtick": b"$(reboot)`reboot`",
+    "comment": b"#[section]",
+    "equals": b"ssid=Home",
+    "right to left": "רשת ביתית".encode(),
+    "right-to-left override": "Home‮tenemoH".encode(),
+    "look-alike": "Ноmе".encode(),
+    "zero width": "Ho​me".encode(),
+    "typographic apostrophe": "Anna’s iPhone".encode(),
+    "composed and not": "Cafe\u0301".encode(),
+    "dot": b".",
+    "slash": b"../../etc/passwd",
+    "option": b"--help",
+}
