@@ -81,6 +81,11 @@ class Place:
     data: bytearray = field(default_factory=bytearray)
 
 
+async def _healthy(_request: web.Request) -> web.Response:
+    """What anybody may ask."""
+    return web.json_response({"status": "ok", "checks": {}, "server_time": "2026-01-01T00:00:00Z"})
+
+
 class FakeCloud:
     """Use it as a context. `requests` is all that came; `script` puts answers before the honest ones."""
 
@@ -108,6 +113,7 @@ class FakeCloud:
         self.interval = 1
         self._scripts: defaultdict[tuple[str, str], deque[Handler]] = defaultdict(deque)
         app = web.Application(client_max_size=8 << 20)
+        app.router.add_get("/health", _healthy)
         app.router.add_route("*", "/{path:.*}", self._take)
         self._server = TestServer(app)
 

@@ -45,6 +45,8 @@ def bus() -> Iterator[str]:
 def no_blocking() -> Iterator[None]:
     """A call of the backend that may wait for a disk, a lock or a program is an error in the event loop."""
     watch = BlockBuster(["appliance"])
+    for each in watch.functions.values():
+        each.can_block_in("networkmanager/bus.py", "_unconnected")
     watch.activate()
     try:
         yield

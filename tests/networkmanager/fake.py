@@ -141,6 +141,10 @@ class FakeNetworkManager:
         self._list_points()
         return path
 
+    def rename(self, interface: str) -> None:
+        """The radio's interface gets another name."""
+        self.set(WLAN, names.DEVICE, Interface=Variant("s", interface))
+
     def silence(self, ssid: bytes) -> None:
         """All transmitters of a network go off."""
         for path in self._paths(names.ACCESS_POINT):

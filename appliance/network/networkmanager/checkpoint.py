@@ -15,8 +15,8 @@ from appliance.network.networkmanager.service import Service
 
 log = logging.getLogger(__name__)
 
-LONGEST_S = 240
-"""More than the longest attempt takes."""
+LONGEST_S = 600
+"""More than the longest attempt takes, with two ways in."""
 BACK_S = 60.0
 """The time that the network of before gets to be back."""
 

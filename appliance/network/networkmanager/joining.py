@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.network import verdict
@@ -41,6 +42,16 @@ _AGAIN = {verdict.WRONG_PASSWORD, verdict.REFUSED, verdict.UNSUPPORTED, verdict.
 """With these another way in may do better, if the network is there at all."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A profile in memory that has led to the internet."""
+
+    path: str
+    uuid: str
+    way: KeyManagement
+    found: Way
+
+
 class Joiner:
     """One at a time; its caller sees to that."""
 
@@ -58,8 +69,7 @@ class Joiner:
             points = await self._look_for(credentials)
             _check_on_air(credentials, points)
             with self._watch.busy():
-                async with self._checkpoint():
-                    await self._try(credentials, ways_in(credentials, points))
+                await self._try_and_keep(credentials, ways_in(credentials, points))
 
     async def again(self, stored: StoredProfile) -> None:
         """Activates a stored profile. Raises `JoinFailed`."""
@@ -76,55 +86,62 @@ class Joiner:
             points = named(self._radio.points(), credentials.ssid)
         return points
 
-    @asynccontextmanager
-    async def _checkpoint(self) -> AsyncIterator[None]:
+    async def _try_and_keep(self, credentials: Credentials, ways: list[KeyManagement]) -> None:
         device = self._radio.device
         if device is None:
-            raise JoinFailed(verdict.NO_RADIO)
+            raise JoinFailed(verdict.NO_RADIO, credentials.ssid)
         checkpoint = await Checkpoint.create(self._service, device)
         try:
-            yield
+            trial = await self._try(credentials, ways)
         except BaseException:
             await _to_the_end(_undo(checkpoint))
             raise
-        await checkpoint.keep()
+        # From here there is no way back: a cancellation finds a network that was joined.
+        await _to_the_end(self._keep(credentials, trial, checkpoint))
 
-    async def _try(self, credentials: Credentials, ways: list[KeyManagement]) -> None:
+    async def _try(self, credentials: Credentials, ways: list[KeyManagement]) -> _Trial:
         for number, way in enumerate(ways, 1):
             try:
-                await self._try_one(credentials, way)
+                return await self._try_one(credentials, way)
             except JoinFailed as failure:
                 in_the_air = bool(named(self._radio.points(), credentials.ssid))
                 if number == len(ways) or failure.code not in _AGAIN or not in_the_air:
                     raise
                 log.info("%s with %s; trying the other way in", failure.code, way.name)
-            else:
-                return
+        raise JoinFailed(verdict.UNSUPPORTED, credentials.ssid)
 
-    async def _try_one(self, credentials: Credentials, way: KeyManagement) -> None:
+    async def _try_one(self, credentials: Credentials, way: KeyManagement) -> _Trial:
         name = str(uuid.uuid4())
-        trial = await self._profiles.add(station_profile(credentials, way, name, priority=None))
+        path = await self._profiles.add(station_profile(credentials, way, name, priority=None))
         try:
-            await attempt(self._service, self._radio, credentials.ssid, way, trial)
-            found = await self._check_internet(credentials.ssid)
-            await _to_the_end(self._keep(credentials, way, name, trial))
+            await attempt(self._service, self._radio, credentials.ssid, way, path)
+            return _Trial(path, name, way, await self._check_internet(credentials.ssid))
         except BaseException:
-            await _to_the_end(self._drop(trial))
+            await _to_the_end(self._drop(path))
             raise
-        self._watch.prove(found)
 
-    async def _keep(self, credentials: Credentials, way: KeyManagement, name: str, trial: str) -> None:
+    async def _keep(self, credentials: Credentials, trial: _Trial, checkpoint: Checkpoint) -> None:
         """Stores the new profile first, and only then removes what was stored of the same network."""
-        known = await self._profiles.networks()
-        profile = station_profile(credentials, way, name, priority=next_priority(known))
-        await self._profiles.keep(trial, profile)
-        await self._profiles.delete(
-            *(old for old in known if old.ssid == credentials.ssid and old.uuid != name)
-        )
-
-    async def _drop(self, trial: str) -> None:
         try:
-            await self._profiles.drop(trial)
+            known = await self._profiles.networks()
+            priority = next_priority(known)
+            kept = station_profile(credentials, trial.way, trial.uuid, priority=priority)
+            await self._profiles.keep(trial.path, kept)
+            await checkpoint.keep()
+        except CallFailed:
+            await self._drop(trial.path)
+            await _undo(checkpoint)
+            raise
+        self._watch.prove(trial.found)
+        older = [each for each in known if each.ssid == credentials.ssid and each.uuid != trial.uuid]
+        try:
+            await self._profiles.delete(*older)
+        except CallFailed as error:
+            log.warning("an older profile of the same network is still there: %s", error)
+
+    async def _drop(self, path: str) -> None:
+        try:
+            await self._profiles.drop(path)
         except CallFailed as error:
             log.warning("the profile of a failed attempt is still there: %s", error)
 

@@ -129,6 +129,8 @@ class LinkWatch:
     def _hold_on(self) -> None:
         if self._checker is None:
             return
+        if self._hold is not None:
+            self._hold.cancel()
         loop = asyncio.get_running_loop()
         self._hold_until = loop.time() + self._hold_s
         self._hold = loop.call_at(self._hold_until + 0.01, self.refresh)

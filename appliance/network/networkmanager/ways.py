@@ -12,6 +12,7 @@ from appliance.network.port import NO_LINK, Link
 
 _WIRED = {names.ETHERNET_TYPE, "veth", "bridge", "bond", "team", "vlan", "gsm", "cdma", "bluetooth"}
 """Whatever is not Wi-Fi and leads somewhere; tunnels and loopback do not count."""
+_LEADING = {names.WIFI_TYPE, *_WIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def ways(mirror: Mirror) -> list[Way]:
     found = []
     for path, active in mirror.of(names.ACTIVE):
         kind = active.get("Type")
-        if active.get("State") != ActiveState.ACTIVATED or kind not in {names.WIFI_TYPE, *_WIRED}:
+        if active.get("State") != ActiveState.ACTIVATED or kind not in _LEADING:
             continue
         if way := _way(mirror, path):
             routed = bool(active.get("Default") or active.get("Default6"))
@@ -48,8 +49,9 @@ def is_leaving(mirror: Mirror) -> bool:
     """Whether NetworkManager is about to end: it takes devices away whose connections it leaves active."""
     return any(
         active.get("State") == ActiveState.ACTIVATED
-        and not any(mirror.get(device, names.DEVICE) for device in active.get("Devices", []))
+        and any(not mirror.get(device, names.DEVICE) for device in active.get("Devices", []))
         for _, active in mirror.of(names.ACTIVE)
+        if active.get("Type") in _LEADING
     )
 
 
