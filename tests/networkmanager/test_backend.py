@@ -329,16 +329,21 @@ class Services:
     """Remembers what it was asked for; refuses when told to."""
 
     def __init__(self) -> None:
+        self.guarded: tuple[str, tuple[str, ...]] | None = None
         self.running: tuple[str, tuple[str, ...]] | None = None
         self.refuses = False
 
+    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
+        self.guarded = interface, tuple(addresses)
+
     async def start(self, interface: str, addresses: Sequence[str]) -> None:
+        assert self.guarded == (interface, tuple(addresses)), "the door is closed before the radio opens"
         if self.refuses:
             raise HotspotFailed(verdict.NO_HOTSPOT)
         self.running = interface, tuple(addresses)
 
     async def stop(self) -> None:
-        self.running = None
+        self.guarded = self.running = None
 
 
 class Check:
@@ -390,6 +395,7 @@ async def test_the_hotspot_is_a_protected_network_without_a_way_out(
         "band": "bg",
         "channel": 6,
         "powersave": 2,
+        "ap-isolation": 1,
     }
     security = profile["802-11-wireless-security"]
     assert (security["pmf"], security["proto"], security["pairwise"], security["group"]) == (

@@ -85,6 +85,7 @@ class NetworkManagerNetwork:
         await self._service.close()
 
     async def _sweep(self) -> None:
+        await self._hotspot.sweep()
         try:
             await self._profiles.sweep()
         except CallFailed as error:
