@@ -38,13 +38,15 @@ async def network(settings: Settings, paths: Paths) -> NetworkPort:
     if backend == "auto":
         backend = "networkmanager" if await has_networkmanager() else "host"
         log.info("network backend: %s", backend)
-    return _networkmanager(settings) if backend == "networkmanager" else HostNetwork()
+    if backend == "host":
+        return HostNetwork()
+    return _networkmanager(settings, dedicated=settings.network.backend == "networkmanager")
 
 
-def _networkmanager(settings: Settings) -> NetworkPort:
+def _networkmanager(settings: Settings, *, dedicated: bool) -> NetworkPort:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
-    return NetworkManagerNetwork(probe)
+    return NetworkManagerNetwork(probe, dedicated=dedicated)
 
 
 def _simulated(settings: Settings, paths: Paths) -> NetworkPort:
