@@ -42,13 +42,15 @@ async def network(settings: Settings, paths: Paths) -> NetworkPort:
     if backend == "auto":
         backend = "networkmanager" if await has_networkmanager() else "host"
         log.info("network backend: %s", backend)
-    return _networkmanager(settings, paths) if backend == "networkmanager" else HostNetwork()
+    if backend == "host":
+        return HostNetwork()
+    return _networkmanager(settings, paths, dedicated=settings.network.backend == "networkmanager")
 
 
-def _networkmanager(settings: Settings, paths: Paths) -> NetworkPort:
+def _networkmanager(settings: Settings, paths: Paths, *, dedicated: bool) -> NetworkPort:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
-    return NetworkManagerNetwork(probe, services=hotspot_services(settings, paths))
+    return NetworkManagerNetwork(probe, services=hotspot_services(settings, paths), dedicated=dedicated)
 
 
 def hotspot_services(settings: Settings, paths: Paths) -> HotspotServices:

@@ -190,7 +190,10 @@ class NetworkPort(Protocol):
         """
 
     async def forget_all(self) -> None:
-        """Leaves the Wi-Fi network and deletes everything that is stored, durably."""
+        """Leaves the Wi-Fi network and deletes everything that is stored, durably.
+
+        Raises `JoinFailed` when nothing is known to be deleted, because nobody answers or it is not allowed.
+        """
 
     def link(self) -> Link:
         """The link now."""

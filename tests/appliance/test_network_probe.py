@@ -144,7 +144,7 @@ async def speaking(handle: Callable[[asyncio.StreamWriter], None]) -> AsyncItera
 async def met(
     port: int, scheme: str = "http", host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Met:
-    probe = Probe(f"{scheme}://{host}:{port}", f"http://127.0.0.1:{port}/health", lambda: tls, 5.0)
+    probe = Probe(f"{scheme}://{host}:{port}", f"http://127.0.0.1:{port}/health", lambda: tls, 30.0)
     return (await probe.look("lo")).cloud
 
 
@@ -199,7 +199,7 @@ async def test_a_name_that_nobody_knows() -> None:
 
 async def test_a_request_leaves_through_the_given_interface_or_not_at_all() -> None:
     async with answering() as port:
-        probe = Probe(f"http://127.0.0.1:{port}", step_seconds=2.0)
+        probe = Probe(f"http://127.0.0.1:{port}", step_seconds=30.0)
         assert (await probe.look("lo")).cloud is Met.OURS
         assert (await probe.look("nowhere0")).cloud is Met.UNREACHABLE
 
@@ -211,7 +211,7 @@ async def test_an_address_that_answered_before_tells_a_dead_dns_from_a_dead_inte
         raise OSError
 
     async with answering() as port:
-        probe = Probe(f"http://127.0.0.1:{port}", "http://check.example.org/health", step_seconds=5.0)
+        probe = Probe(f"http://127.0.0.1:{port}", "http://check.example.org/health", step_seconds=30.0)
         assert (await probe.look("lo")).cloud is Met.OURS
         monkeypatch.setattr(probes, "_resolve", unknown)
         assert (await probe.look("lo")).known_address is True

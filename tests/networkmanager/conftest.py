@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from blockbuster import BlockBuster
@@ -12,6 +13,7 @@ from blockbuster import BlockBuster
 from appliance.network.internet import InternetEvidence, Met
 from appliance.network.networkmanager import joining, stored
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
+from appliance.network.networkmanager.bus import Bus
 from appliance.network.probe import Probe
 from tests.networkmanager.buses import private_bus, why_no_bus
 from tests.networkmanager.fake import BusCommands, FakeNetworkManager
@@ -46,7 +48,7 @@ def no_blocking() -> Iterator[None]:
     """A call of the backend that may wait for a disk, a lock or a program is an error in the event loop."""
     watch = BlockBuster(["appliance"])
     for each in watch.functions.values():
-        each.can_block_in("networkmanager/bus.py", "_unconnected")
+        each.can_block_in("networkmanager/bus.py", "connect")
     watch.activate()
     try:
         yield
@@ -74,6 +76,19 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two looks at the internet, and no flush of the whole machine's disks."""
     monkeypatch.setattr(joining, "INTERNET_PAUSE_S", 0.0)
     monkeypatch.setattr(stored, "make_durable", functools.partial(asyncio.sleep, 0))
+
+
+@pytest.fixture
+def impatient(nm: FakeNetworkManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that hangs is given up at once; the others keep their time."""
+    patient = Bus.call
+
+    async def call(self: Bus, path: str, interface: str, member: str, *rest: Any, **more: Any) -> list[Any]:
+        if member in nm.hang:
+            more["timeout"] = 0.2
+        return await patient(self, path, interface, member, *rest, **more)
+
+    monkeypatch.setattr(Bus, "call", call)
 
 
 @pytest.fixture

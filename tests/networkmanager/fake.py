@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbus_fast import Message, MessageType, Variant, unpack_variants
-from dbus_fast.aio import MessageBus
+from dbus_fast import Variant, unpack_variants
 
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.names import ActiveState, DeviceState, Reason
+from tests.networkmanager.exported import Exported
 
 Step = tuple[int, int]
 """A new state of the device and the reason for it."""
@@ -44,42 +44,20 @@ class Point:
     mode: int = names.MODE_INFRASTRUCTURE
 
 
-class FakeNetworkManager:
+class FakeNetworkManager(Exported):
     """`ends` says how an attempt with a network goes; what is not in it works."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        self.objects: dict[str, dict[str, dict[str, Variant]]] = {}
+        super().__init__(address, names.SERVICE)
         self.profiles: dict[str, dict[str, dict[str, Variant]]] = {}
         self.on_disk: set[str] = set()
         self.ends: dict[bytes, list[Step] | Callable[[dict[str, Any]], list[Step]]] = {}
-        self.refuse: dict[str, str] = {}
-        self.hang: set[str] = set()
-        self.calls: list[str] = []
         self.checkpoints: dict[str, tuple[str | None, set[str]]] = {}
         self.pause: Callable[[int], object] | None = None
         self._numbers = itertools.count(1)
-        self._bus: MessageBus | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._reset_objects()
 
     # --- its life -------------------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Comes to the bus."""
-        self._bus = await MessageBus(bus_address=self.address).connect()
-        self._bus.add_message_handler(self._answer)
-        await self._bus.request_name(names.SERVICE)
-
-    async def stop(self) -> None:
-        """Leaves without a word, as after a kill."""
-        bus, self._bus = self._bus, None
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if bus is not None:
-            bus.disconnect()
 
     async def restart(self) -> None:
         """Stops, forgets what was only in memory of the process, and comes back."""
@@ -210,33 +188,7 @@ class FakeNetworkManager:
             "/fi/w1/wpa_supplicant1/Interfaces/0", names.PROPERTIES, "PropertiesChanged", "sa{sv}as", body
         )
 
-    def set(self, path: str, interface: str, **changed: Variant) -> None:
-        """Changes properties, and says so."""
-        self.objects[path].setdefault(interface, {}).update(changed)
-        self._signal(path, names.PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, []])
-
     # --- answering ------------------------------------------------------------------------------------------
-
-    def _answer(self, message: Message) -> Message | bool | None:
-        if (
-            message.message_type is not MessageType.METHOD_CALL
-            or message.destination == "org.freedesktop.DBus"
-        ):
-            return None
-        member = message.member or ""
-        self.calls.append(member)
-        if member in self.hang:
-            return True
-        if member in self.refuse:
-            return Message.new_error(message, self.refuse[member], "Insufficient privileges.")
-        method = getattr(self, f"_on_{member}", None)
-        if method is None:
-            return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownMethod", member)
-        signature, body = method(message.path, *message.body)
-        return Message.new_method_return(message, signature, body)
-
-    def _on_GetManagedObjects(self, _path: str) -> tuple[str, list[Any]]:
-        return "a{oa{sa{sv}}}", [self.objects]
 
     def _on_ListConnections(self, _path: str) -> tuple[str, list[Any]]:
         return "ao", [sorted(self.profiles)]
@@ -409,25 +361,6 @@ class FakeNetworkManager:
 
     def _paths(self, interface: str) -> list[str]:
         return [path for path, interfaces in self.objects.items() if interface in interfaces]
-
-    # --- objects and signals --------------------------------------------------------------------------------
-
-    def _add(self, path: str, interfaces: dict[str, dict[str, Variant]]) -> None:
-        self.objects[path] = interfaces
-        self._signal(names.ROOT, names.OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, interfaces])
-
-    def _remove(self, path: str) -> None:
-        interfaces = list(self.objects.pop(path, {}))
-        self._signal(names.ROOT, names.OBJECT_MANAGER, "InterfacesRemoved", "oas", [path, interfaces])
-
-    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        if self._bus is not None:
-            self._bus.send(Message.new_signal(path, interface, member, signature, body))
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 class BusCommands:

@@ -10,7 +10,7 @@ from dbus_fast import Variant, unpack_variants
 
 from appliance.network import verdict
 from appliance.network.internet import InternetEvidence, Met
-from appliance.network.networkmanager import bus, hotspot, names, radio, watch
+from appliance.network.networkmanager import hotspot, names, radio, watch
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.ladder import Ladder, Rung
@@ -168,6 +168,21 @@ async def test_without_a_bus_there_is_no_link_and_no_crash(probe: ScriptedProbe)
     await network.close()
 
 
+async def test_a_cable_that_was_there_before_is_known_when_the_start_is_over(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    nm.set(names.MANAGER_PATH, names.MANAGER, Startup=Variant("b", True))
+    network = NetworkManagerNetwork(probe, bus_address=nm.address, commands=BusCommands(nm))
+    starting = asyncio.create_task(network.start())
+    await until(lambda: network._service.present)
+    assert not starting.done()
+    nm.plug()
+    nm.set(names.MANAGER_PATH, names.MANAGER, Startup=Variant("b", False))
+    await starting
+    assert network.link().online
+    await network.close()
+
+
 # --- scan ---------------------------------------------------------------------------------------------------
 
 
@@ -212,11 +227,8 @@ async def test_a_scan_that_never_ends_gives_the_last_list(
 
 
 async def test_a_scan_of_a_hung_networkmanager_ends(
-    nm: FakeNetworkManager, port: NetworkManagerNetwork, monkeypatch: pytest.MonkeyPatch
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, impatient: None
 ) -> None:
-    monkeypatch.setattr(
-        bus.Bus.call, "__kwdefaults__", {**(bus.Bus.call.__kwdefaults__ or {}), "timeout": 0.5}
-    )
     nm.store(b"Barn")
     nm.hang |= {"RequestScan", "GetSettings"}
     nm.hear(Point(b"Barn"))
@@ -306,6 +318,19 @@ async def test_forgetting_deletes_every_network_and_leaves_the_present_one(
     await until(lambda: port.link() == NO_LINK)
 
 
+async def test_on_a_machine_with_other_uses_only_the_stations_own_networks_are_forgotten(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    network = NetworkManagerNetwork(probe, bus_address=nm.address, commands=BusCommands(nm), dedicated=False)
+    await network.start()
+    nm.store(b"Somebody's")
+    nm.hear(Point(b"Home"))
+    await network.join(Credentials(b"Home", "long enough", Security.WPA2, False))
+    await network.forget_all()
+    assert await network.stored() == [b"Somebody's"]
+    await network.close()
+
+
 async def test_what_an_attempt_of_an_earlier_life_has_left_is_removed(
     nm: FakeNetworkManager, port: NetworkManagerNetwork, probe: ScriptedProbe
 ) -> None:
@@ -331,7 +356,7 @@ class Services:
     def __init__(self) -> None:
         self.guarded: tuple[str, tuple[str, ...]] | None = None
         self.running: tuple[str, tuple[str, ...]] | None = None
-        self.refuses = False
+        self.refuses = self.hangs = False
 
     async def guard(self, interface: str, addresses: Sequence[str]) -> None:
         self.guarded = interface, tuple(addresses)
@@ -341,6 +366,8 @@ class Services:
         if self.refuses:
             raise HotspotFailed(verdict.NO_HOTSPOT)
         self.running = interface, tuple(addresses)
+        if self.hangs:
+            await asyncio.sleep(3600)
 
     async def stop(self) -> None:
         self.guarded = self.running = None
@@ -526,6 +553,49 @@ async def test_closing_the_backend_closes_the_hotspot_and_leaves_the_link(
     await again.join(Credentials(b"Home", "long enough", Security.WPA2, False))
     await again.close()
     assert nm.connected_ssid() == b"Home"
+
+
+async def test_a_cancelled_start_leaves_no_half_of_a_hotspot(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    services.hangs = True
+    network = await opened(nm, probe, {"rsn"}, services)
+    starting = asyncio.create_task(network.start_hotspot(INFO))
+    await until(lambda: services.running is not None)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert services.running is None
+    assert not nm.profiles
+    assert network.hotspot() is None
+    await network.close()
+
+
+async def test_a_cancelled_stop_closes_the_hotspot_all_the_same(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    network = await opened(nm, probe, {"rsn"}, services)
+    await network.start_hotspot(INFO)
+    stopping = asyncio.create_task(network.stop_hotspot())
+    await until(lambda: services.running is None)
+    stopping.cancel()
+    await asyncio.wait({stopping})
+    assert not nm.profiles
+    await network.close()
+
+
+async def test_the_backend_can_be_started_again(nm: FakeNetworkManager, port: NetworkManagerNetwork) -> None:
+    nm.plug()
+    await until(lambda: port.link().online)
+    await port.start()
+    await port.close()
+    nm.unplug()
+    nm.hear(Point(b"Home"))
+    await port.start()
+    await until(lambda: port.link() == NO_LINK)
+    assert (await port.join(Credentials(b"Home", "long enough", Security.WPA2, False))).online
 
 
 async def test_a_hotspot_that_never_comes_up_is_given_up(

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbus_fast import DBusError, Variant, unpack_variants
 
 from appliance.network import verdict
 from appliance.network.internet import InternetEvidence, Met
-from appliance.network.networkmanager import bus, names, radio
+from appliance.network.networkmanager import names, radio
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.names import DeviceState
 from appliance.network.port import Credentials, Enterprise, JoinFailed, Security, StaticAddress
@@ -306,6 +307,27 @@ async def test_a_cancellation_during_the_internet_check_brings_the_old_network_b
     assert set(nm.profiles) == {barn}
 
 
+async def test_a_cancellation_while_the_network_is_stored_cuts_nothing_in_two(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    older = nm.store(b"Home")
+    nm.hear(Point(b"Home"))
+    attempt = asyncio.create_task(port.join(HOME))
+    keep = nm._on_Update2
+
+    def cancelled_here(*arguments: Any) -> tuple[str, list[Any]]:
+        attempt.cancel()
+        return keep(*arguments)
+
+    nm._on_Update2 = cancelled_here  # type: ignore[method-assign, assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert len(nm.on_disk) == 1
+    assert older not in nm.on_disk
+    assert not nm.checkpoints
+    await until(lambda: port.link().online)
+
+
 async def test_networkmanager_dies_during_the_attempt_and_nothing_is_left_when_it_is_back(
     nm: FakeNetworkManager, port: NetworkManagerNetwork
 ) -> None:
@@ -357,13 +379,10 @@ async def test_a_missing_permission_is_named_and_nothing_is_left(
 
 @pytest.mark.parametrize("member", ["CheckpointCreate", "AddConnection2", "ActivateConnection", "Update2"])
 async def test_a_call_that_hangs_ends_the_attempt_and_nothing_is_left(
-    nm: FakeNetworkManager, port: NetworkManagerNetwork, monkeypatch: pytest.MonkeyPatch, member: str
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, impatient: None, member: str
 ) -> None:
     barn = await in_the_barn(nm)
     nm.hear(Point(b"Home"))
-    monkeypatch.setattr(
-        bus.Bus.call, "__kwdefaults__", {**(bus.Bus.call.__kwdefaults__ or {}), "timeout": 1.0}
-    )
     nm.hang.add(member)
     assert await refused(port, HOME) == verdict.BROKEN_OFF
     assert set(nm.profiles) == {barn}

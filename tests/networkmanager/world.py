@@ -187,7 +187,7 @@ class World:
     def _start_daemon(self) -> subprocess.Popen[bytes]:
         command = [
             "NetworkManager",
-            "--no-daemon",
+            "--debug",
             f"--config={self.folder}/nm.conf",
             f"--config-dir={self.folder}/conf.d",
             "--system-config-dir=/nowhere",

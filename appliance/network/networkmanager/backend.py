@@ -32,6 +32,9 @@ from appliance.network.recovery import reconnection_order
 
 log = logging.getLogger(__name__)
 
+SETTLE_S = 20.0
+"""At the start a link that is just coming up is waited for, so that no hotspot flashes up before it."""
+
 
 class NetworkManagerNetwork:
     """Implements `NetworkPort`. Use it from one event loop."""
@@ -46,9 +49,12 @@ class NetworkManagerNetwork:
         ladder: Ladder | None = None,
         commands: ProfileCommands | None = None,
         hold_seconds: float = HOLD_S,
+        dedicated: bool = True,
     ) -> None:
         """`bus_address` is D-Bus's, None for the system bus; `hold_seconds` how long a restart of
-        NetworkManager may take without being noticed."""
+        NetworkManager may take without being noticed. On a machine that is not `dedicated` to the station,
+        `forget_all` leaves the networks that somebody else has stored."""
+        self._dedicated = dedicated
         self._service = Service(bus_address)
         self._profiles = Profiles(self._service, commands or Commands(bus_address))
         self._radio = Radio(self._service)
@@ -68,12 +74,14 @@ class NetworkManagerNetwork:
 
     async def start(self) -> None:
         """Without NetworkManager there is no link, until it comes."""
+        if self._mender is not None:
+            return
         await self._service.start()
         await self._sweep()
         self._watch.start()
-        if self._mender is None:
-            self._mender = asyncio.create_task(self._mend(), name="hotspot")
-            self._mender.add_done_callback(_report_death)
+        await self._watch.settle(SETTLE_S)
+        self._mender = asyncio.create_task(self._mend(), name="hotspot")
+        self._mender.add_done_callback(_report_death)
 
     async def close(self) -> None:
         mender, self._mender = self._mender, None
@@ -149,7 +157,8 @@ class NetworkManagerNetwork:
             if not self._service.present:
                 raise JoinFailed(verdict.BROKEN_OFF)  # not read is not the same as nothing stored
             with speaking_of(None):
-                await self._profiles.delete(*await self._profiles.networks())
+                known = await self._profiles.networks()
+                await self._profiles.delete(*(each for each in known if each.ours or self._dedicated))
             self._last = None
 
     def link(self) -> Link:

@@ -16,6 +16,7 @@ from appliance.network import verdict
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed
+from appliance.network.networkmanager.finishing import finish
 from appliance.network.networkmanager.hotspot_profile import (
     all_addresses,
     hotspot_profile,
@@ -136,10 +137,12 @@ class Hotspot:
     async def stop(self) -> None:
         """Closes it, if it is open. Says in the log what could not be undone."""
         was, self._open = self._open, None
-        if was is None:
-            return
+        if was is not None:
+            await finish(self._close(was.profile))
+
+    async def _close(self, profile: str) -> None:
         try:
-            await self._remove(was.profile)
+            await self._remove(profile)
         finally:
             await self._services.stop()  # the door stays shut until the radio is closed
 
@@ -184,8 +187,7 @@ class Hotspot:
                 self._open = _Open(info, profile)
         finally:
             if self._open is None:
-                await self._remove(profile)
-                await self._services.stop()
+                await finish(self._close(profile))
         if works:
             log.info("hotspot %s is open on channel %d as %s", info.ssid, channel, rung.value)
         return works

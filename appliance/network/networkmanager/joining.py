@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from appliance.network import verdict
 from appliance.network.internet import is_online
@@ -17,6 +16,7 @@ from appliance.network.networkmanager.air import AccessPoint, named
 from appliance.network.networkmanager.attempt import attempt
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
 from appliance.network.networkmanager.checkpoint import Checkpoint
+from appliance.network.networkmanager.finishing import finish
 from appliance.network.networkmanager.profiles import (
     KeyManagement,
     StoredProfile,
@@ -94,10 +94,10 @@ class Joiner:
         try:
             trial = await self._try(credentials, ways)
         except BaseException:
-            await _to_the_end(_undo(checkpoint))
+            await finish(_undo(checkpoint))
             raise
         # From here there is no way back: a cancellation finds a network that was joined.
-        await _to_the_end(self._keep(credentials, trial, checkpoint))
+        await finish(self._keep(credentials, trial, checkpoint))
 
     async def _try(self, credentials: Credentials, ways: list[KeyManagement]) -> _Trial:
         for number, way in enumerate(ways, 1):
@@ -117,7 +117,7 @@ class Joiner:
             await attempt(self._service, self._radio, credentials.ssid, way, path)
             return _Trial(path, name, way, await self._check_internet(credentials.ssid))
         except BaseException:
-            await _to_the_end(self._drop(path))
+            await finish(self._drop(path))
             raise
 
     async def _keep(self, credentials: Credentials, trial: _Trial, checkpoint: Checkpoint) -> None:
@@ -216,13 +216,3 @@ async def _undo(checkpoint: Checkpoint) -> None:
         await checkpoint.undo()
     except CallFailed as error:
         log.warning("the network of before could not be asked back: %s", error)
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """A cancellation waits, so that nothing is left half done."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

@@ -16,7 +16,7 @@ from appliance.network.latest import Latest
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.names import Connectivity
 from appliance.network.networkmanager.service import Service
-from appliance.network.networkmanager.ways import Way, best_way, is_leaving, link_of, ways
+from appliance.network.networkmanager.ways import Way, best_way, link_of, was_taken_away, ways
 from appliance.network.port import NO_LINK, Link
 from appliance.network.probe import Probe
 
@@ -37,10 +37,11 @@ class LinkWatch:
         self._link = Latest(NO_LINK)
         self._way: Way | None = None
         self._proved: set[tuple[str, str]] = set()
+        self._judged: tuple[str, str] | None = None
+        self._spoken = asyncio.Event()
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._busy = 0
-        self._was_here = False
         self._hold_until = 0.0
         self._hold: asyncio.TimerHandle | None = None
         self._checker: asyncio.Task[None] | None = None
@@ -52,11 +53,23 @@ class LinkWatch:
         self._checker = asyncio.create_task(self._check(), name="internet")
         self._checker.add_done_callback(_report_death)
 
+    async def settle(self, seconds: float) -> None:
+        """Waits for NetworkManager to have come up and for the first word about the internet, not longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._service.until(self._has_come_up, seconds)
+                while self._way is not None and self._way.identity != self._judged:
+                    await self._spoken.wait()
+        except TimeoutError:
+            log.info("the network has not settled yet")
+
+    def _has_come_up(self) -> bool:
+        return not self._service.mirror.get(names.MANAGER_PATH, names.MANAGER).get("Startup")
+
     async def close(self) -> None:
         """Stops following; the last link stays readable."""
         checker, self._checker = self._checker, None
-        if self._hold is not None:
-            self._hold.cancel()
+        self._let_go()
         if checker is not None:
             checker.cancel()
             await asyncio.wait([checker])
@@ -108,32 +121,33 @@ class LinkWatch:
 
     def refresh(self) -> None:
         """Derives the link from the mirror."""
-        here = self._service.present and not is_leaving(self._service.mirror)
-        if self._was_here and not here:
-            self._hold_on()
-        self._was_here = here
         up = ways(self._service.mirror)
-        if not up and self._held():
+        if not up and self._is_held():
             return
+        self._let_go()
         way, was = (up[0] if up else None), self._way
         self._way = way
         self._proved &= {each.identity for each in up}
         if (way and way.identity) != (was and was.identity):
             self._moved.set()
+            self._speak()
         self._wake.set()
         self._link.set(link_of(way, online=way is not None and way.identity in self._proved))
 
-    def _held(self) -> bool:
-        return asyncio.get_running_loop().time() < self._hold_until
+    def _is_held(self) -> bool:
+        """Whether a restart of NetworkManager may be going on: the link counts as it was for a while."""
+        loop = asyncio.get_running_loop()
+        if self._hold is None:
+            if self._way is None or not was_taken_away(self._service.mirror, self._way):
+                return False
+            self._hold_until = loop.time() + self._hold_s
+            self._hold = loop.call_at(self._hold_until + 0.01, self.refresh)
+        return loop.time() < self._hold_until
 
-    def _hold_on(self) -> None:
-        if self._checker is None:
-            return
+    def _let_go(self) -> None:
         if self._hold is not None:
             self._hold.cancel()
-        loop = asyncio.get_running_loop()
-        self._hold_until = loop.time() + self._hold_s
-        self._hold = loop.call_at(self._hold_until + 0.01, self.refresh)
+            self._hold = None
 
     async def _check(self) -> None:
         delay = FIRST_RECHECK_S
@@ -146,14 +160,21 @@ class LinkWatch:
                 delay = FIRST_RECHECK_S
                 continue
             code = await self.code(way)
+            self._judged = way.identity
             if self._busy or self._way is None or self._way.identity != way.identity:
                 continue
             if is_online(code):
                 self.prove(way)
+                self._speak()
                 continue
+            self._speak()
             log.info("%s is up, and the internet is not behind it: %s", way.interface, code)
             moved = await self._moved_within(delay)
             delay = FIRST_RECHECK_S if moved else min(LONGEST_RECHECK_S, delay * 2)
+
+    def _speak(self) -> None:
+        self._spoken.set()
+        self._spoken = asyncio.Event()
 
     async def _moved_within(self, seconds: float) -> bool:
         """Waits; True when there is another link meanwhile."""

@@ -17,11 +17,15 @@ _LEADING = {names.WIFI_TYPE, *_WIRED}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A link that is up, with the interface and the profile that make it the same as a moment ago."""
+    """A link that is up, with the interface and the profile that make it the same as a moment ago.
+
+    `active` is the path of its active connection.
+    """
 
     interface: str
     uuid: str
     link: Link
+    active: str
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -45,14 +49,10 @@ def ways(mirror: Mirror) -> list[Way]:
     return [way for _, way in sorted(found, key=lambda each: each[0])]
 
 
-def is_leaving(mirror: Mirror) -> bool:
-    """Whether NetworkManager is about to end: it takes devices away whose connections it leaves active."""
-    return any(
-        active.get("State") == ActiveState.ACTIVATED
-        and any(not mirror.get(device, names.DEVICE) for device in active.get("Devices", []))
-        for _, active in mirror.of(names.ACTIVE)
-        if active.get("Type") in _LEADING
-    )
+def was_taken_away(mirror: Mirror, way: Way) -> bool:
+    """Whether a way is gone that NetworkManager never ended: so it does when it is about to end itself."""
+    active = mirror.get(way.active, names.ACTIVE)
+    return not active or active.get("State") == ActiveState.ACTIVATED
 
 
 def best_way(mirror: Mirror) -> Way | None:
@@ -86,7 +86,7 @@ def _way(mirror: Mirror, path: str) -> Way | None:
         # NetworkManager's scale read backwards: 0 is -100 dBm, 100 is -50 dBm.
         signal_dbm=None if strength is None else strength / 2 - 100,
     )
-    return Way(str(device.get("Interface", "")), str(active.get("Uuid", "")), link)
+    return Way(str(device.get("Interface", "")), str(active.get("Uuid", "")), link, path)
 
 
 def _address(mirror: Mirror, ip4: str | None, ip6: str | None) -> str | None:
