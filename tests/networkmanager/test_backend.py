@@ -498,6 +498,30 @@ async def test_a_refused_hotspot_says_why(
     assert not nm.profiles
 
 
+async def test_the_hotspot_comes_back_on_the_channel_where_phones_look_for_it(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    nm.hear(Point(b"Neighbour", 90, 2412))
+    for _ in range(2):
+        await port.start_hotspot(INFO)
+        profile = unpack_variants(nm.profiles[nm._profile_on_wlan() or ""])
+        assert profile["802-11-wireless"]["channel"] == 6
+        await port.stop_hotspot()
+        nm.hear(Point(b"Another", 95, 2437))
+
+
+async def test_a_lost_hotspot_that_cannot_be_opened_again_leaves_no_closed_door(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    network = await opened(nm, probe, {"rsn"}, services)
+    await network.start_hotspot(INFO)
+    nm.set(names.MANAGER_PATH, names.MANAGER, WirelessHardwareEnabled=Variant("b", False))
+    nm._leave()
+    await until(lambda: network.hotspot() is None and services.guarded is None)
+    await network.close()
+
+
 async def test_without_a_radio_there_is_no_hotspot(
     nm: FakeNetworkManager, port: NetworkManagerNetwork
 ) -> None:

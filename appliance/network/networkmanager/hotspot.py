@@ -133,6 +133,9 @@ class Hotspot:
         except CallFailed as error:
             log.warning("NetworkManager: %s", error)
             raise HotspotFailed(verdict.NO_HOTSPOT) from None
+        finally:
+            if self._open is None:
+                await finish(self._services.stop())
 
     async def stop(self) -> None:
         """Closes it, if it is open. Says in the log what could not be undone."""
