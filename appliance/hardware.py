@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
 from appliance.errors import StartRefused
 from appliance.network.host import HostNetwork
+from appliance.network.hotspot.phones import Phones
+from appliance.network.hotspot.services import HotspotServer
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
+from appliance.network.networkmanager.hotspot import HotspotServices
 from appliance.network.networkmanager.service import has_networkmanager
 from appliance.network.port import NetworkPort
 from appliance.network.probe import Probe
@@ -38,13 +42,20 @@ async def network(settings: Settings, paths: Paths) -> NetworkPort:
     if backend == "auto":
         backend = "networkmanager" if await has_networkmanager() else "host"
         log.info("network backend: %s", backend)
-    return _networkmanager(settings) if backend == "networkmanager" else HostNetwork()
+    if backend == "host":
+        return HostNetwork()
+    return _networkmanager(settings, paths, dedicated=settings.network.backend == "networkmanager")
 
 
-def _networkmanager(settings: Settings) -> NetworkPort:
+def _networkmanager(settings: Settings, paths: Paths, *, dedicated: bool) -> NetworkPort:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
-    return NetworkManagerNetwork(probe)
+    return NetworkManagerNetwork(probe, services=hotspot_services(settings, paths), dedicated=dedicated)
+
+
+def hotspot_services(settings: Settings, paths: Paths) -> HotspotServices:
+    """Addresses, names and the packet filter for the phones on the hotspot."""
+    return HotspotServer(paths.run, settings.portal.port, Phones(time.monotonic))
 
 
 def _simulated(settings: Settings, paths: Paths) -> NetworkPort:

@@ -81,3 +81,8 @@ class Paths:
     def media(self) -> Path:
         """Media files by their hash."""
         return self.buffer / "media"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and what else is of no use after a restart of the machine."""
+        return self.data / "run"

@@ -31,6 +31,9 @@ if [ "${1:-run}" = test ]; then
     need_quiet network-manager command -v NetworkManager
     need_quiet polkitd has_polkitd
     need iproute2 command -v ip
+    need nftables test -x /usr/sbin/nft
+    need dnsmasq-base test -x /usr/sbin/dnsmasq
+    need busybox command -v busybox
     need gcc command -v gcc
     need libc6-dev test -e /usr/include/stdlib.h
 fi

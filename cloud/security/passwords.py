@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHash, VerificationError
 
 SHORTEST = 10
 """Length says more than composition rules (NIST SP 800-63B §5.1.1)."""
@@ -69,7 +69,7 @@ class Passwords:
         """Whether the password belongs to the stored hash; None stands for an account that does not exist."""
         try:
             self._hasher.verify(stored or self._nobody, _normal(password))
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHash):
             return Verdict(False)
         if stored is None:
             return Verdict(False)

@@ -318,6 +318,19 @@ async def test_forgetting_deletes_every_network_and_leaves_the_present_one(
     await until(lambda: port.link() == NO_LINK)
 
 
+async def test_on_a_machine_with_other_uses_only_the_stations_own_networks_are_forgotten(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    network = NetworkManagerNetwork(probe, bus_address=nm.address, commands=BusCommands(nm), dedicated=False)
+    await network.start()
+    nm.store(b"Somebody's")
+    nm.hear(Point(b"Home"))
+    await network.join(Credentials(b"Home", "long enough", Security.WPA2, False))
+    await network.forget_all()
+    assert await network.stored() == [b"Somebody's"]
+    await network.close()
+
+
 async def test_what_an_attempt_of_an_earlier_life_has_left_is_removed(
     nm: FakeNetworkManager, port: NetworkManagerNetwork, probe: ScriptedProbe
 ) -> None:
@@ -341,16 +354,23 @@ class Services:
     """Remembers what it was asked for; refuses when told to."""
 
     def __init__(self) -> None:
+        self.guarded: tuple[str, tuple[str, ...]] | None = None
         self.running: tuple[str, tuple[str, ...]] | None = None
-        self.refuses = False
+        self.refuses = self.hangs = False
+
+    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
+        self.guarded = interface, tuple(addresses)
 
     async def start(self, interface: str, addresses: Sequence[str]) -> None:
+        assert self.guarded == (interface, tuple(addresses)), "the door is closed before the radio opens"
         if self.refuses:
             raise HotspotFailed(verdict.NO_HOTSPOT)
         self.running = interface, tuple(addresses)
+        if self.hangs:
+            await asyncio.sleep(3600)
 
     async def stop(self) -> None:
-        self.running = None
+        self.guarded = self.running = None
 
 
 class Check:
@@ -402,6 +422,7 @@ async def test_the_hotspot_is_a_protected_network_without_a_way_out(
         "band": "bg",
         "channel": 6,
         "powersave": 2,
+        "ap-isolation": 1,
     }
     security = profile["802-11-wireless-security"]
     assert (security["pmf"], security["proto"], security["pairwise"], security["group"]) == (
@@ -477,6 +498,30 @@ async def test_a_refused_hotspot_says_why(
     assert not nm.profiles
 
 
+async def test_the_hotspot_comes_back_on_the_channel_where_phones_look_for_it(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    nm.hear(Point(b"Neighbour", 90, 2412))
+    for _ in range(2):
+        await port.start_hotspot(INFO)
+        profile = unpack_variants(nm.profiles[nm._profile_on_wlan() or ""])
+        assert profile["802-11-wireless"]["channel"] == 6
+        await port.stop_hotspot()
+        nm.hear(Point(b"Another", 95, 2437))
+
+
+async def test_a_lost_hotspot_that_cannot_be_opened_again_leaves_no_closed_door(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    network = await opened(nm, probe, {"rsn"}, services)
+    await network.start_hotspot(INFO)
+    nm.set(names.MANAGER_PATH, names.MANAGER, WirelessHardwareEnabled=Variant("b", False))
+    nm._leave()
+    await until(lambda: network.hotspot() is None and services.guarded is None)
+    await network.close()
+
+
 async def test_without_a_radio_there_is_no_hotspot(
     nm: FakeNetworkManager, port: NetworkManagerNetwork
 ) -> None:
@@ -532,6 +577,49 @@ async def test_closing_the_backend_closes_the_hotspot_and_leaves_the_link(
     await again.join(Credentials(b"Home", "long enough", Security.WPA2, False))
     await again.close()
     assert nm.connected_ssid() == b"Home"
+
+
+async def test_a_cancelled_start_leaves_no_half_of_a_hotspot(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    services.hangs = True
+    network = await opened(nm, probe, {"rsn"}, services)
+    starting = asyncio.create_task(network.start_hotspot(INFO))
+    await until(lambda: services.running is not None)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert services.running is None
+    assert not nm.profiles
+    assert network.hotspot() is None
+    await network.close()
+
+
+async def test_a_cancelled_stop_closes_the_hotspot_all_the_same(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    services = Services()
+    network = await opened(nm, probe, {"rsn"}, services)
+    await network.start_hotspot(INFO)
+    stopping = asyncio.create_task(network.stop_hotspot())
+    await until(lambda: services.running is None)
+    stopping.cancel()
+    await asyncio.wait({stopping})
+    assert not nm.profiles
+    await network.close()
+
+
+async def test_the_backend_can_be_started_again(nm: FakeNetworkManager, port: NetworkManagerNetwork) -> None:
+    nm.plug()
+    await until(lambda: port.link().online)
+    await port.start()
+    await port.close()
+    nm.unplug()
+    nm.hear(Point(b"Home"))
+    await port.start()
+    await until(lambda: port.link() == NO_LINK)
+    assert (await port.join(Credentials(b"Home", "long enough", Security.WPA2, False))).online
 
 
 async def test_a_hotspot_that_never_comes_up_is_given_up(

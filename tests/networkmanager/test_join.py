@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbus_fast import DBusError, Variant, unpack_variants
@@ -304,6 +305,27 @@ async def test_a_cancellation_during_the_internet_check_brings_the_old_network_b
         await attempt
     assert nm.connected_ssid() == b"Barn"
     assert set(nm.profiles) == {barn}
+
+
+async def test_a_cancellation_while_the_network_is_stored_cuts_nothing_in_two(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    older = nm.store(b"Home")
+    nm.hear(Point(b"Home"))
+    attempt = asyncio.create_task(port.join(HOME))
+    keep = nm._on_Update2
+
+    def cancelled_here(*arguments: Any) -> tuple[str, list[Any]]:
+        attempt.cancel()
+        return keep(*arguments)
+
+    nm._on_Update2 = cancelled_here  # type: ignore[method-assign, assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert len(nm.on_disk) == 1
+    assert older not in nm.on_disk
+    assert not nm.checkpoints
+    await until(lambda: port.link().online)
 
 
 async def test_networkmanager_dies_during_the_attempt_and_nothing_is_left_when_it_is_back(

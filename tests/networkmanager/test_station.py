@@ -13,6 +13,7 @@ import pytest
 
 from appliance import hardware
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
+from appliance.network.networkmanager.hotspot import NoServices
 from appliance.settings import NetworkSection, Settings
 from tests.appliance.conftest import cloud, quick
 from tests.appliance.fakes import FakeCloud
@@ -47,6 +48,8 @@ def house(nm: FakeNetworkManager, monkeypatch: pytest.MonkeyPatch) -> FakeNetwor
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", nm.address)
     with_nm = partial(NetworkManagerNetwork, commands=BusCommands(nm), hold_seconds=0.0)
     monkeypatch.setattr(hardware, "NetworkManagerNetwork", with_nm)
+    # There is no radio, and the rules of a hotspot would be this machine's.
+    monkeypatch.setattr(hardware, "hotspot_services", lambda *_: NoServices())
     return nm
 
 

@@ -50,9 +50,12 @@ class NetworkManagerNetwork:
         ladder: Ladder | None = None,
         commands: ProfileCommands | None = None,
         hold_seconds: float = HOLD_S,
+        dedicated: bool = True,
     ) -> None:
         """`bus_address` is D-Bus's, None for the system bus; `hold_seconds` how long a restart of
-        NetworkManager may take without being noticed."""
+        NetworkManager may take without being noticed. On a machine that is not `dedicated` to the station,
+        `forget_all` leaves the networks that somebody else has stored."""
+        self._dedicated = dedicated
         self._service = Service(bus_address)
         self._profiles = Profiles(self._service, commands or Commands(bus_address))
         self._radio = Radio(self._service)
@@ -91,6 +94,7 @@ class NetworkManagerNetwork:
         await self._service.close()
 
     async def _sweep(self) -> None:
+        await self._hotspot.sweep()
         try:
             await self._profiles.sweep()
         except CallFailed as error:
@@ -154,7 +158,8 @@ class NetworkManagerNetwork:
             if not self._service.present:
                 raise JoinFailed(verdict.BROKEN_OFF)  # not read is not the same as nothing stored
             with speaking_of(None):
-                await self._profiles.delete(*await self._profiles.networks())
+                known = await self._profiles.networks()
+                await self._profiles.delete(*(each for each in known if each.ours or self._dedicated))
             self._last = None
 
     def link(self) -> Link:

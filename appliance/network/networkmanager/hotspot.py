@@ -9,6 +9,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from typing import Protocol
 
 from appliance.network import verdict
@@ -37,11 +38,14 @@ UP_S = 30.0
 class HotspotServices(Protocol):
     """What a phone needs on the hotspot beside the radio: addresses, names, and a closed door behind them."""
 
+    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
+        """Closes the door, before the radio opens. Raises `HotspotFailed`."""
+
     async def start(self, interface: str, addresses: Sequence[str]) -> None:
         """`addresses` come with prefix, the hotspot's network first. Raises `HotspotFailed`."""
 
     async def stop(self) -> None:
-        """Ends what `start` began; without effect otherwise."""
+        """Ends what `guard` and `start` began, in this life of the station or in an earlier one."""
 
 
 class HotspotCheck(Protocol):
@@ -53,6 +57,9 @@ class HotspotCheck(Protocol):
 
 class NoServices:
     """For a machine where others serve the hotspot."""
+
+    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
+        """Nothing."""
 
     async def start(self, interface: str, addresses: Sequence[str]) -> None:
         """Nothing."""
@@ -76,7 +83,8 @@ class _Open:
 
 
 class Hotspot:
-    """Remembers the rung that works on this radio, for as long as the process lives."""
+    """Remembers the rung that works on this radio, and channel and network, for as long as the process lives:
+    a phone finds the hotspot again only where it was."""
 
     def __init__(
         self,
@@ -93,6 +101,8 @@ class Hotspot:
         self._services = services
         self._check = check
         self._ladder = ladder or Ladder()
+        self._channel: int | None = None
+        self._own: IPv4Interface | None = None
         self._open: _Open | None = None
 
     @property
@@ -123,6 +133,9 @@ class Hotspot:
         except CallFailed as error:
             log.warning("NetworkManager: %s", error)
             raise HotspotFailed(verdict.NO_HOTSPOT) from None
+        finally:
+            if self._open is None:
+                await finish(self._services.stop())
 
     async def stop(self) -> None:
         """Closes it, if it is open. Says in the log what could not be undone."""
@@ -132,9 +145,14 @@ class Hotspot:
 
     async def _close(self, profile: str) -> None:
         try:
-            await self._services.stop()
-        finally:
             await self._remove(profile)
+        finally:
+            await self._services.stop()  # the door stays shut until the radio is closed
+
+    async def sweep(self) -> None:
+        """Takes away what an earlier life has left beside the profile, rules that would shut out a router."""
+        if self._open is None:
+            await self._services.stop()
 
     def lost(self) -> HotspotInfo | None:
         """Forgets a hotspot that NetworkManager has taken down, and returns what it was."""
@@ -146,7 +164,7 @@ class Hotspot:
 
     async def _climb_down(self, info: HotspotInfo, points: list[AccessPoint]) -> None:
         ladder: Ladder | None = self._ladder
-        channel = quietest_channel(points)
+        channel = self._channel = self._channel or quietest_channel(points)
         while ladder is not None:
             if await self._try(info, ladder.rung, channel):
                 self._ladder = ladder
@@ -160,13 +178,15 @@ class Hotspot:
         device, interface = self._radio.device, self._radio.interface
         if device is None or interface is None:
             raise HotspotFailed(verdict.NO_RADIO)
-        own = subnet(self._taken())
+        own = self._own = subnet(self._taken(), self._own)
         profile = await self._profiles.add(hotspot_profile(info, rung, channel, own, str(uuid.uuid4())))
+        addresses = all_addresses(info, own)
         try:
+            await self._services.guard(interface, addresses)
             works = await self._activate(profile, device)
             works = works and await self._check.is_in_the_air(interface, info.ssid)
             if works:
-                await self._services.start(interface, all_addresses(info, own))
+                await self._services.start(interface, addresses)
                 self._open = _Open(info, profile)
         finally:
             if self._open is None:

@@ -34,13 +34,16 @@ def quietest_channel(points: Iterable[AccessPoint]) -> int:
     return min(CHANNELS, key=noise)
 
 
-def subnet(taken: Iterable[str]) -> IPv4Interface:
-    """The hotspot's own address, 10.42.x.1/24, in a network that no other link of the station is in."""
+def subnet(taken: Iterable[str], before: IPv4Interface | None = None) -> IPv4Interface:
+    """The hotspot's own address, 10.42.x.1/24, in a network that no other link of the station is in.
+
+    The one of `before` if that still holds.
+    """
     used = [ip_interface(text).network for text in taken if ":" not in text]
-    for third in range(256):
-        network = IPv4Network(f"10.42.{third}.0/24")
-        if not any(network.overlaps(other) for other in used if isinstance(other, IPv4Network)):
-            return IPv4Interface((network.network_address + 1, 24))
+    numbered = [IPv4Interface(f"10.42.{third}.1/24") for third in range(256)]
+    for own in [before, *numbered] if before else numbered:
+        if not any(own.network.overlaps(other) for other in used if isinstance(other, IPv4Network)):
+            return own
     return IPv4Interface("10.42.0.1/24")
 
 
@@ -60,6 +63,7 @@ def hotspot_profile(info: HotspotInfo, rung: Rung, channel: int, own: IPv4Interf
             "band": Variant("s", "bg"),
             "channel": Variant("u", channel),
             "powersave": Variant("u", names.POWERSAVE_DISABLE),
+            "ap-isolation": Variant("i", names.TERNARY_TRUE),
         },
         "ipv4": {
             "method": Variant("s", "manual"),

@@ -23,6 +23,9 @@ Profile = dict[str, dict[str, Variant]]
 TRIAL = "meteor-appliance.trial"
 """The mark, among a profile's user data, of one that has not proved itself yet."""
 
+OURS = "meteor-appliance.network"
+"""The same for one that the station has stored."""
+
 DHCP_TIMEOUT_S = 30
 FOREVER = 0
 """connection.autoconnect-retries: a station on a roof never gives up on a known network."""
@@ -78,8 +81,8 @@ def station_profile(
         "ipv6": {"method": Variant("s", "auto")},
     }
     profile |= _security(credentials, way)
-    if priority is None:
-        profile["user"] = {"data": Variant("a{ss}", {TRIAL: "yes"})}
+    mark = TRIAL if priority is None else OURS
+    profile["user"] = {"data": Variant("a{ss}", {mark: "yes"})}
     return profile
 
 
@@ -169,6 +172,7 @@ class StoredProfile:
     priority: int = 0
     timestamp: int = 0
     trial: bool = False
+    ours: bool = False
     way: KeyManagement = KeyManagement.NONE
 
     @property
@@ -181,6 +185,7 @@ def stored_profile(path: str, settings: Mapping[str, Mapping[str, Any]]) -> Stor
     """From the answer of GetSettings, which holds no secrets."""
     connection = settings.get("connection", {})
     wireless = settings.get(names.WIFI_TYPE, {})
+    marks = settings.get("user", {}).get("data", {})
     return StoredProfile(
         path=path,
         uuid=str(connection.get("uuid", "")),
@@ -189,7 +194,8 @@ def stored_profile(path: str, settings: Mapping[str, Mapping[str, Any]]) -> Stor
         mode=str(wireless.get("mode", "infrastructure")),
         priority=int(connection.get("autoconnect-priority", 0)),
         timestamp=int(connection.get("timestamp", 0)),
-        trial=TRIAL in settings.get("user", {}).get("data", {}),
+        trial=TRIAL in marks,
+        ours=OURS in marks,
         way=_way_of(settings.get(f"{names.WIFI_TYPE}-security", {})),
     )
 
