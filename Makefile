@@ -8,7 +8,7 @@ RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 
-.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night bench messages screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night test-wifi wifi-image bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,15 @@ test-crash: $(STAMP) ## a thousand kills over the road of an event, 1600 simulat
 	CRASH_CUTS=1000 CRASH_POWER_CUTS=400 $(BIN)/pytest -m crash
 	BUFFER_CUTS=1200 $(BIN)/pytest tests/buffer/test_powercut.py -o timeout=900
 	DISK_FAULTS=all $(BIN)/pytest tests/buffer/test_disk_faults.py
+
+test-wifi: $(STAMP) ## real Wi-Fi programs on simulated radios in a virtual machine (tens of minutes)
+	scripts/system-packages.sh wifi
+	METEOR_WIFI=1 $(BIN)/pytest -s tests/wifi tests/hotspot
+	$(BIN)/python -m tests.wifi.report
+
+wifi-image: $(STAMP) ## only that machine's disk, made once and kept in ~/.cache (needs root)
+	scripts/system-packages.sh wifi
+	$(BIN)/python -m tests.wifi.vm.image
 
 test-night: $(STAMP) ## 500 events and 2 GB of media from a night without the cloud (10 minutes, 7 GB of disk)
 	NIGHT_MEGABYTES=2048 $(BIN)/pytest -m night

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target needs, or says exactly which are missing and how to get them.
-# Usage: system-packages.sh run|test
+# Usage: system-packages.sh run|test|wifi
 set -eu
 
 missing=""
@@ -36,6 +36,15 @@ if [ "${1:-run}" = test ]; then
     need busybox command -v busybox
     need gcc command -v gcc
     need libc6-dev test -e /usr/include/stdlib.h
+fi
+if [ "${1:-run}" = wifi ]; then
+    need qemu-system-x86 command -v qemu-system-x86_64
+    need qemu-utils command -v qemu-img
+    need mmdebstrap command -v mmdebstrap
+    need debian-archive-keyring ls /usr/share/keyrings/debian-archive-keyring.gpg
+    need e2fsprogs test -x /usr/sbin/mke2fs
+    need openssh-client command -v ssh-keygen
+    need git command -v git
 fi
 [ -z "$missing" ] && exit 0
 

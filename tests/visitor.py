@@ -140,7 +140,7 @@ class Visitor:
         return str(urllib.parse.urljoin(target, back["Location"]))
 
 
-def eventually(look: Callable[[], object], what: str, seconds: float = 60.0, every: float = 0.2) -> None:
+def eventually(look: Callable[[], object], what: str, seconds: float = 60.0, every: float = 0.5) -> None:
     """Looks until it is so; fails with `what` after so many seconds."""
     deadline = time.monotonic() + seconds
     while not look():

@@ -6,6 +6,7 @@ Nothing is mounted and no loop device is used. Booting belongs to `machine.py`.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ FILES = {
     "etc/fstab": "LABEL=root / ext4 defaults,noatime 0 1\n",
     "etc/machine-id": "",
     "etc/ssh/sshd_config.d/guest.conf": "PermitRootLogin prohibit-password\nUseDNS no\n",
-    # wlan0 is the station's. The cable is for the tests to come in by, and the other radios are other people's.
+    # wlan0 is the station's. The tests come in by the cable, and the other radios are other people's.
     "etc/NetworkManager/conf.d/guest.conf": "[main]\nplugins=keyfile\n\n[keyfile]\n"
     "unmanaged-devices=*,except:interface-name:wlan0\n",
     "etc/modules-load.d/guest.conf": "mac80211_hwsim\n",
@@ -120,7 +121,8 @@ def cache() -> Path:
 
 def _recipe() -> str:
     """Changes with anything that goes into the disk."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    content = json.dumps([SUITE, PACKAGES, FILES, MASKED, DISK_BYTES])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def _check_tools() -> None:
@@ -179,3 +181,7 @@ def _make_disk(root: Path, disk: Path) -> None:
     made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode != 0:
         raise ImageUnavailable(f"mke2fs: {made.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    print(build().folder)

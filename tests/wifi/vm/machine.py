@@ -1,4 +1,4 @@
-"""One QEMU guest: booted or taken up from a snapshot, talked to over ssh, ended. What it does is not known here.
+"""One QEMU guest: booted or taken up from a snapshot, talked to over ssh, ended. What it does is elsewhere.
 
 Works without hardware virtualization. Where /dev/kvm exists it is tried, not believed: some machines have
 one that cannot run a Debian kernel.
@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from tests.wifi.vm.image import Image
 
-TCG = "tcg,thread=multi"
+TCG = "tcg,thread=single"
+INSTRUCTION_COUNT = "shift=0,sleep=off"
 BOOT_S = 300.0
 """Far above what was measured (32 s alone on two cores), because a machine may be shared."""
 PROBE_S = 15.0
@@ -43,6 +44,7 @@ class Machine:
         self._qmp: _Qmp | None = None
         if layer is not None:
             shutil.copyfile(layer, self._layer)
+            _run("qemu-img", "rebase", "-u", "-F", "raw", "-b", image.disk, self._layer)
         else:
             _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.disk, self._layer)
 
@@ -56,6 +58,9 @@ class Machine:
     def start(self, snapshot: str | None = None) -> None:
         """Boots, or takes up a snapshot, and waits until the guest answers."""
         self.launch(snapshot)
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + BOOT_S
         while not self.answers():
             if self._process is None or self._process.poll() is not None:
@@ -76,7 +81,8 @@ class Machine:
         forward = f"user,id=cable,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         return [
             *("nice", "-n", "10", "qemu-system-x86_64", "-M", "q35", "-accel", self._accel),
-            *("-cpu", "host" if self._accel == "kvm" else "max", "-smp", "2", "-m", MEMORY),
+            *("-cpu", "host" if self._accel == "kvm" else "max", "-smp", "1", "-m", MEMORY),
+            *(() if self._accel == "kvm" else ("-icount", INSTRUCTION_COUNT)),
             *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"),
             *("-serial", f"file:{self._folder / 'serial.log'}"),
             *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
@@ -122,17 +128,14 @@ class Machine:
         """What a shell command in the guest prints. Raises `MachineFailed` with its errors."""
         try:
             done = subprocess.run(
-                [*self._ssh(), command],
-                capture_output=True,
-                timeout=seconds,
-                **({"stdin": subprocess.DEVNULL} if data is None else {"input": data}),  # type: ignore[call-overload]
+                [*self._ssh(), command], input=data or b"", capture_output=True, timeout=seconds
             )
         except subprocess.TimeoutExpired:
             raise MachineFailed(f"{command}: no end in {seconds:.0f} s") from None
         if done.returncode != 0:
-            told = (done.stdout + done.stderr).decode(errors="replace")[-6000:]
+            told = (done.stdout + done.stderr).decode(errors="replace")[-16000:]
             raise MachineFailed(f"{command}: {done.returncode}\n{told}")
-        return str(done.stdout.decode(errors="replace"))
+        return done.stdout.decode(errors="replace")
 
     def _ssh(self) -> list[str]:
         options = (
@@ -145,6 +148,13 @@ class Machine:
     def set_clock(self) -> None:
         """A guest from a snapshot lives in the past."""
         self.run(f"date -u -s @{int(time.time())} >/dev/null")
+
+    def reset(self) -> None:
+        """As a power cut; what was not flushed to the disk is gone. Returns when the guest answers again."""
+        self._monitor("system_reset")
+        time.sleep(1)  # until then the old system may still answer
+        self._wait_until_it_answers()
+        self.set_clock()
 
     # --- snapshots ------------------------------------------------------------------------------------------
 
