@@ -148,8 +148,7 @@ class Writer:
         try:
             job = self._queue.get(timeout=_IDLE_SECONDS if self._log.long_enough else self._upkeep_in)
         except queue.Empty:
-            self._log.copy_back(IDLE_BYTES)
-            self._upkeep_in = self._keep_room()
+            self._idle()
             return [], True
         group: list[Job] = []
         size = 0
@@ -163,6 +162,17 @@ class Writer:
             except queue.Empty:
                 return group, True
         return group, False
+
+    def _idle(self) -> None:
+        """What can wait for a quiet moment. A disk that refuses it must not end the thread."""
+        try:
+            self._log.copy_back(IDLE_BYTES)
+            self._upkeep_in = self._keep_room()
+        except Exception as error:  # noqa: BLE001 - the outermost edge of the thread
+            _LOG.warning("the idle work of the buffer failed: %s", error)
+            self._upkeep_in = _SIEGE_SECONDS
+            if self._handle.connection is not None:
+                self._handle.abandon(self._handle.connection, error)
 
     def _process(self, group: Sequence[Job]) -> None:
         if not group:

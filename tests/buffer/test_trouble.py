@@ -193,6 +193,27 @@ def test_a_new_version_is_reached_step_by_step_and_a_failed_step_changes_nothing
     connection.close()
 
 
+async def test_a_disk_that_refuses_the_idle_work_does_not_end_the_writer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[float] = []
+
+    def refuse(*_: object) -> float:
+        refused.append(1)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("buffer.writer._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("buffer.writer.Writer._keep_room", refuse)
+    async with await Store.open(path) as store:
+        store._writer._upkeep_in = 0.01
+        await store.put(draft())
+        async with asyncio.timeout(60):
+            while not refused:  # noqa: ASYNC110 - another thread does it
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert (await asyncio.wait_for(store.put(draft()), 60)).duplicate is False
+
+
 async def test_a_file_of_the_first_version_keeps_what_waits_and_what_is_known(path: Path) -> None:
     path.parent.mkdir()
     connection = connect_writer(path, 1000)
