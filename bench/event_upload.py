@@ -3,7 +3,9 @@
 Run with `python -m bench.event_upload [--events N] [--bytes N]`. The real cloud and a station with a
 simulated radio run as processes; an event is complete when the cloud tells its owner's page that the file is
 stored, with the right hash. The peer is a plain aiohttp POST of the same bytes to a bare aiohttp server,
-which keeps nothing. Doors and peer take turns in random order. Three doors, because a spool waits on purpose:
+which keeps nothing. Doors and peer take turns in random order. Each door has a station of its own: the cloud
+lets a station make 100 requests at once and 1000 an hour: more than 20 events would measure that limit.
+Three doors, because a spool waits on purpose:
 
 - the socket: nothing waits;
 - the spool by its contract (files, then the description by rename): it is looked at once a second;
@@ -38,6 +40,7 @@ from scripts.processes import Cloud, Station, eventually, free_port
 from scripts.steps import claim, go_online
 
 SETTLE_S = 1
+DOORS = 3
 PATIENCE_S = 120.0
 BETWEEN_S = 1.5
 """Events come apart by up to this, so that they do not fall in step with the spool's look once a second."""
@@ -163,41 +166,43 @@ async def post(session: aiohttp.ClientSession, url: str, size: int) -> float:
 
 
 @contextlib.contextmanager
-def programs(folder: Path) -> Iterator[tuple[Cloud, Station, Owner]]:
-    """A cloud and a station that is claimed and operational."""
+def programs(folder: Path) -> Iterator[tuple[Cloud, list[Station], Owner]]:
+    """A cloud, and a station for each door that is claimed and operational."""
     cloud = Cloud(folder)
-    station = Station(folder, cloud, **{"sources.settle_seconds": str(SETTLE_S)})
+    settle = {"sources.settle_seconds": str(SETTLE_S)}
+    stations = [Station(folder, cloud, f"station{number}", **settle) for number in range(DOORS)]
     try:
         cloud.start()
         owner = Owner(cloud.url(), cloud.account())
-        station.start()
-        station.wait_for("setup")
-        go_online(station)
-        claim(station, owner)
-        yield cloud, station, owner
+        for station in stations:
+            station.start()
+            station.wait_for("setup")
+            go_online(station)
+            claim(station, owner, station.data.name)
+        yield cloud, stations, owner
     finally:
-        for program in (station, cloud):
+        for program in (*stations, cloud):
             program.stop()
 
 
 async def measure(folder: Path, events: int, size: int) -> dict[str, list[float]]:
     """Seconds by door, and of the peer."""
     times: dict[str, list[float]] = {}
-    with programs(folder) as (cloud, station, owner), bare_server(folder) as url:
+    with programs(folder) as (cloud, stations, owner), bare_server(folder) as url:
         async with (
             aiohttp.ClientSession() as session,
             aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(station.data / "run/ingest.sock"))
+                connector=aiohttp.UnixConnector(str(stations[0].data / "run/ingest.sock"))
             ) as local,
             told(owner, cloud, session) as news,
         ):
-            doors = Doors(station, local)
+            by_socket, by_spool, alone = (Doors(station, local) for station in stations)
             steps: dict[str, Callable[[], Awaitable[float]]] = {
                 "plain POST to a bare aiohttp server": lambda: post(session, url, size),
-                "socket": lambda: until_complete(doors.socket, news, size),
-                "spool, by the contract": lambda: until_complete(doors.spool, news, size),
+                "socket": lambda: until_complete(by_socket.socket, news, size),
+                "spool, by the contract": lambda: until_complete(by_spool.spool, news, size),
                 f"spool, a picture alone (still for {SETTLE_S} s)": lambda: until_complete(
-                    doors.alone, news, size
+                    alone.alone, news, size
                 ),
             }
             await asyncio.to_thread(eventually, lambda: _listens(url), "the bare server listens")
