@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from protocol.codes import CodeRefused, parse_claim_token
 from statemachine.lifecycle import State
 
 log = logging.getLogger(__name__)
+
+TAKEN_S = 5.0
+"""How long a phone waits for its choice to be tried; normally two steps of the state machine on disk."""
 
 _JOINABLE = {State.SETUP, State.CONFIGURING}
 _CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
@@ -86,7 +90,10 @@ class Front:
         ]
 
     async def join(self, request: JoinRequest) -> None:
-        """Hands the choice to the stage that waits for it."""
+        """Hands the choice to the stage that waits for it, and returns when it is being tried.
+
+        Otherwise the phone's next page could still tell how the last try ended.
+        """
         if self._conductor.state not in _JOINABLE:
             raise Refusal("NET-120", Sentence(BUSY), Sentence(BUSY_ACTION))
         log.info("a person chose a network")
@@ -94,6 +101,11 @@ class Front:
             Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
         )
         self._device.inbox.client_joined()
+        try:
+            async with asyncio.timeout(TAKEN_S):
+                await self._device.inbox.wait_taken()
+        except TimeoutError:
+            log.warning("the choice of a network is not taken up after %.0f s", TAKEN_S)
 
     async def use_claim_code(self, token: str) -> None:
         """Keeps the code durably; it is used as soon as the station is online."""

@@ -14,6 +14,7 @@ class Inbox:
         self._client = asyncio.Event()
         self._credentials: Credentials | None = None
         self._asked = asyncio.Event()
+        self._taken = asyncio.Event()
         self._cancelled = asyncio.Event()
         self._claim = asyncio.Event()
 
@@ -30,6 +31,7 @@ class Inbox:
     def join(self, credentials: Credentials) -> None:
         """A person chose a network."""
         self._credentials = credentials
+        self._taken.clear()
         self._asked.set()
 
     @property
@@ -46,7 +48,12 @@ class Inbox:
     def take_credentials(self) -> Credentials | None:
         """The choice, once."""
         taken, self._credentials = self._credentials, None
+        self._taken.set()
         return taken
+
+    async def wait_taken(self) -> None:
+        """Until the choice is being tried."""
+        await self._taken.wait()
 
     def cancel(self) -> None:
         """A person went back."""

@@ -118,13 +118,13 @@ VERDICTS: dict[str, Verdict] = {
         ),
         Verdict(
             NOT_ALLOWED,
-            "The station's program is not allowed to manage the network.",
-            "Install the station's package again, or use a network cable.",
+            N_("The station's program is not allowed to manage the network."),
+            N_("Install the station's package again, or use a network cable."),
         ),
         Verdict(
             BROKEN_OFF,
-            "The station's network service did not answer, or was interrupted.",
-            "Try again; if it happens again, start the station again.",
+            N_("The station's network service did not answer, or was interrupted."),
+            N_("Try again; if it happens again, start the station again."),
         ),
     )
 }

@@ -41,8 +41,11 @@ CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_REA
 async def test_a_network_is_taken_only_while_the_station_waits_for_one(made: Station, state: State) -> None:
     stand(made, state)
     if state in JOINABLE:
-        await made.front.join(WISH)
+        joining = asyncio.create_task(made.front.join(WISH))
+        await made.device.inbox.wait_credentials()
+        assert not joining.done(), "the next page would tell of the try before"
         taken = made.device.inbox.take_credentials()
+        await joining
         assert taken is not None
         assert (taken.ssid, taken.passphrase, taken.security) == (b"Home", PASSWORD, Security.WPA2)
     else:
@@ -50,6 +53,25 @@ async def test_a_network_is_taken_only_while_the_station_waits_for_one(made: Sta
             await made.front.join(WISH)
         assert refused.value.code == "NET-120"
         assert made.device.inbox.take_credentials() is None
+
+
+async def test_the_page_after_a_second_choice_never_tells_how_the_first_one_ended(
+    tmp_path: Path, cloud: FakeCloud
+) -> None:
+    async with station(tmp_path, cloud.url) as built, running(built.conductor.run):
+        await until(lambda: built.conductor.state is State.SETUP)
+        for _ in range(3):
+            await built.front.join(JoinRequest(b"Home", "not the password"))
+            assert built.front.snapshot().state == "connecting"
+            await until(lambda: built.conductor.state in JOINABLE)
+
+
+async def test_a_choice_that_nobody_takes_up_does_not_hold_the_phone(
+    made: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.front.TAKEN_S", 0.01)
+    await made.front.join(WISH)
+    assert made.device.inbox.has_credentials
 
 
 @pytest.mark.parametrize("state", list(State))

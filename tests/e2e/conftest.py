@@ -38,6 +38,8 @@ def programs() -> Iterator[list[Program]]:
         if program.process is not None and program.process.poll() is None:
             program.stop()
     for program in running:
+        print(f"--- {program.log.name}, its end:\n{program.text()[-6000:]}")
+    for program in running:
         assert "Traceback" not in program.text(), program.text()[-4000:]
 
 

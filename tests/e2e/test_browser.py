@@ -6,6 +6,7 @@ import base64
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as ec
 from selenium.webdriver.support.wait import WebDriverWait
@@ -33,7 +34,11 @@ class Person:
 
     def sees(self, text: str) -> None:
         body = (By.TAG_NAME, "body")
-        self.wait.until(ec.text_to_be_present_in_element(body, text), f"{text!r} never shows")
+        try:
+            self.wait.until(ec.text_to_be_present_in_element(body, text))
+        except TimeoutException:
+            shown = self.browser.find_element(*body).text
+            pytest.fail(f"{text!r} never shows at {self.browser.current_url}, but:\n{shown}")
 
     def presses(self, text: str) -> None:
         xpath = f"//main//*[self::a or self::button][contains(normalize-space(.), {text!r})]"
