@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
@@ -78,6 +78,11 @@ def save(catalogue: Catalog, path: Path) -> None:
     path.write_text("".join(line for line in lines if not line.startswith(_NOT_KEPT)), "utf-8")
 
 
+def _is_done(message: Message) -> bool:
+    texts = (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
+    return not message.fuzzy and bool(texts) and all(texts)
+
+
 def main() -> None:
     """Updates every catalogue and says what is left to translate."""
     wanted = template()
@@ -85,7 +90,7 @@ def main() -> None:
         catalogue = load(path)
         catalogue.update(wanted, update_creation_date=False)
         save(catalogue, path)
-        left = sum(1 for message in catalogue if message.id and (message.fuzzy or not message.string))
+        left = sum(1 for message in catalogue if message.id and not _is_done(message))
         print(f"{tag:<8} {len(catalogue)} messages, {left} to translate")
 
 

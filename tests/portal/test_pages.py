@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from portal import pseudo
-from portal.fakes import CARD, IN_SETUP, NEARBY, RUNNING, WAITING_FOR_CLAIM, FakeStation, failed_attempt
+from portal.fakes import (
+    CARD,
+    CONNECTING,
+    IN_SETUP,
+    NEARBY,
+    RUNNING,
+    WAITING_FOR_CLAIM,
+    FakeStation,
+    failed_attempt,
+)
 from portal.languages import NAMES, Language, Languages, load
 from portal.sentences import refusal
 from portal.server import create_app, serving
@@ -25,7 +34,6 @@ DAMAGED = "The buffer was damaged and was replaced; messages recovered: %(count)
 LOOK_AT_CARD = "Look at the card of the station; recording goes on."
 
 FAILED = replace(IN_SETUP, attempt=failed_attempt("NET-001", b"Home-5G"))
-CONNECTING = replace(IN_SETUP, state="connecting", phase="configuring", tone="working")
 ACTIVATING = replace(WAITING_FOR_CLAIM, state="activating", claimed=True, card=None)
 TROUBLED = replace(
     RUNNING,
@@ -236,6 +244,37 @@ async def test_the_language_can_be_switched_and_is_remembered(address: str) -> N
         switched = await phone.send(page, "/language", language=pseudo.RIGHT_TO_LEFT)
         assert (switched.path, switched.language) == ("/setup?network=other", pseudo.RIGHT_TO_LEFT)
         assert (await phone.open("/status")).language == pseudo.RIGHT_TO_LEFT
+
+
+async def test_a_browser_that_asks_for_no_language_of_ours_gets_the_country_s(
+    address: str, station: FakeStation
+) -> None:
+    await station.show(country="JP")
+    async with Phone(address, language="sv", cookies=True) as phone:
+        page = await phone.open("/setup")
+        assert page.language == "ja"
+        switched = await phone.send(page, "/language", language="en")
+        assert switched.language == "en", "what the person chose goes first"
+    async with Phone(address, language="de") as phone:
+        assert (await phone.open("/setup")).language == "de"
+
+
+async def test_without_a_country_the_system_s_language_is_next(station: FakeStation) -> None:
+    app = create_app(station, settings=PortalSettings(locale="fr_FR.UTF-8"))
+    async with serving(app, "127.0.0.1", 0) as address, Phone(address, language="sv") as phone:
+        assert (await phone.open("/setup")).language == "fr"
+
+
+@pytest.mark.parametrize(("snapshot", "path"), PAGES.values(), ids=PAGES)
+async def test_every_page_offers_every_language_in_its_own_words(
+    phone: Phone, station: FakeStation, snapshot: Snapshot, path: str
+) -> None:
+    await station.show(snapshot)
+    page = await phone.open(path)
+    assert [tag for _, tag in page.form("/language").buttons] == list(NAMES)
+    assert all(
+        f'lang="{tag}"' in page.html and f">{name}</button>" in page.html for tag, name in NAMES.items()
+    )
 
 
 async def test_with_one_language_there_is_nothing_to_switch(
