@@ -42,6 +42,11 @@ class Guest:
         self.machine.save(moment)
         self.saved.add(moment)
 
+    def open_house(self) -> None:
+        """The owner's cloud, in the machine as `open` has it."""
+        self.machine.load("open")
+        self._do("house")
+
     def run(self, scenario: str, base: str | None) -> dict[str, float]:
         """The seconds of its steps. Raises `MachineFailed` with the guest's logs."""
         RESULTS.parent.mkdir(exist_ok=True)
