@@ -28,19 +28,27 @@ _GB = 1e9
 
 
 def upkeep(
-    settings: Settings, configuration: Configuration, store: Store, media: MediaStore, time: CloudTime
+    settings: Settings,
+    configuration: Configuration,
+    store: Store,
+    media: MediaStore,
+    time: CloudTime,
+    extras: Callable[[], bool] = lambda: True,
 ) -> Upkeep:
-    """The buffer's chores, by the owner's rules and inside the limits of this station."""
+    """The buffer's chores, by the owner's rules and inside the limits of this station.
+
+    `extras` tells whether there is disk and power for work that only makes things nicer.
+    """
     return Upkeep(
         store,
         media,
-        lambda: media_rules(settings, configuration),
+        lambda: media_rules(settings, configuration, extras=extras()),
         clock_trusted=lambda: time.system.quality().synchronized,
         report=lambda gaps: gap_note(time, gaps),
     )
 
 
-def media_rules(settings: Settings, configuration: Configuration) -> MediaRules:
+def media_rules(settings: Settings, configuration: Configuration, *, extras: bool = True) -> MediaRules:
     """The owner's wishes from the cloud; the station's own `buffer.max_media_bytes` is the hard limit."""
     wished, hard = configuration.current.storage, settings.buffer.max_media_bytes / _GB
     return MediaRules(
@@ -48,6 +56,7 @@ def media_rules(settings: Settings, configuration: Configuration) -> MediaRules:
         hard_storage_gb=hard,
         retention_days=wished.retention_days,
         auto_cleanup=wished.auto_cleanup,
+        pack=wished.compression_enabled and extras,
     )
 
 

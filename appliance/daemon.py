@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from aiohttp import web
 
 from appliance import footprint, hardware, reset
 from appliance.chores import damage_alert
+from appliance.configuration.apply import Configuration
 from appliance.control import Control, serve
 from appliance.errors import StartRefused
 from appliance.files import private_folder
 from appliance.logs import Tail
+from appliance.media_folders import choose
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from appliance.settings import Settings
@@ -27,6 +29,7 @@ from appliance.station import Service, Station, build
 from appliance.uplink.time import CloudTime
 from buffer.capacity import Limits
 from buffer.errors import StoreError
+from buffer.folders import durable_folder
 from buffer.media import MediaStore
 from buffer.store import Store
 from firmware.errors import ResetFailed
@@ -67,12 +70,27 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         raise StartRefused(str(error)) from None
     async with AsyncExitStack() as stack:
         store = await _open_store(settings, paths, stack)
-        media = MediaStore(paths.media, store, max_bytes=settings.buffer.max_file_bytes, keep_uploaded=True)
+        media = await asyncio.to_thread(_media, settings, paths, store)
         await media.sweep()
         station = await _build(settings, paths, network, store, media, tail)
         stack.push_async_callback(network.close)
         stack.push_async_callback(station.device.client.close)
         return await _work(station, settings, watchdog)
+
+
+def _media(settings: Settings, paths: Paths, store: Store) -> MediaStore:
+    """In a thread: it may look at another disk. What cannot be written down is left as it was."""
+    wished = Configuration(paths.state).current.storage.base_path
+    try:
+        folder, *earlier = choose(paths, wished)
+    except OSError as error:
+        raise StartRefused(f"{paths.state}: {error.strerror}. Check the disk.") from None
+    for each in (folder, paths.media):  # so that one that is missing later is known to be away
+        with suppress(OSError):  # a full disk: it is made with its first file
+            durable_folder(each)
+    return MediaStore(
+        folder, store, max_bytes=settings.buffer.max_file_bytes, keep_uploaded=True, also=earlier
+    )
 
 
 async def _build(

@@ -53,6 +53,11 @@ class Paths:
         return self.state / "config.json"
 
     @property
+    def media_folders(self) -> Path:
+        """Every folder in which media were kept, the present one first."""
+        return self.state / "media-folders.json"
+
+    @property
     def networks(self) -> Path:
         """Wi-Fi networks with their passwords, where this program stores them itself."""
         return self.state / "networks.json"

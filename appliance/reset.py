@@ -15,6 +15,7 @@ from pathlib import Path
 
 from appliance.conductor import Conductor
 from appliance.files import private_folder, remove_durably, to_the_end, write_atomically
+from appliance.media_folders import elsewhere
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from buffer.folders import sync_folder
@@ -63,7 +64,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
             Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key),
             Holding.CONFIGURATION: _files(paths.config, paths.record),
             Holding.NETWORKS: forget_networks,
-            Holding.EVENTS: _folders(paths.buffer, spool / "accepted", spool / "rejected"),
+            Holding.EVENTS: _folders(paths.buffer, *elsewhere(paths), spool / "accepted", spool / "rejected"),
         },
     )
 

@@ -107,8 +107,9 @@ def build(
     intake = Intake(store, media, time, partial(_took, application, intakes))
     spool = Spool(settings.spool, intake, settle_s=settings.sources.settle_seconds)
     policy = DrainPolicy(newest_first=settings.buffer.order == "newest")
-    drain = _drains(store, media, client, credentials, application, policy)
     configuration = Configuration(paths.state)
+    backup = partial(_backup, configuration)
+    drain = _drains(store, media, client, credentials, application, policy, backup)
     panel = Panel(hardware.led(settings), hardware.display(settings), hardware.sound(), clock)
     online = asyncio.Event()
     condition = Condition(application)
@@ -169,7 +170,7 @@ def build(
         ("connection", Maintainer(network, client.meter, clock.monotonic).run),
         ("panel", panel.run),
         ("spool", spool.run),
-        ("upkeep", upkeep(settings, configuration, store, media, time).run),
+        ("upkeep", upkeep(settings, configuration, store, media, time, lambda: governor.duties.extras).run),
         ("button", partial(_button, hardware.button(), start_over, panel)),
         ("clock floor", partial(_keep_time, paths, time)),
     ]
@@ -186,6 +187,11 @@ def build(
     )
 
 
+def _backup(configuration: Configuration) -> bool:
+    """Whether the owner lets files go to the cloud."""
+    return configuration.current.storage.backup_to_cloud
+
+
 def _drains(
     store: Store,
     media: MediaStore,
@@ -193,10 +199,13 @@ def _drains(
     credentials: CredentialsFile,
     application: Application,
     policy: DrainPolicy,
+    backup: Callable[[], bool],
 ) -> Drains:
     """Events and files each on a way of their own, inside one limit of the cloud."""
     pace = Pace(client.time.system.monotonic)
-    sender = partial(Delivery, client, store, media, lambda: credentials.current, application.uploaded, pace)
+    sender = partial(
+        Delivery, client, store, media, lambda: credentials.current, application.uploaded, pace, backup=backup
+    )
     drains: Drains = Drains(
         store,
         express=sender(),

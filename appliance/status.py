@@ -19,6 +19,7 @@ from appliance.device import Device
 from appliance.governor import Governor
 from appliance.intakes import IntakeLog, IntakeStats
 from appliance.logs import Tail
+from appliance.media_folders import problem
 from appliance.network.latest import Latest
 from appliance.network.port import Link
 from appliance.network.verdict import REFUSED, VERDICTS
@@ -93,9 +94,10 @@ class StatusBoard:
         self._tail = tail
         self._host_facts_of = Collector("host telemetry", lambda: self._host.facts(), _NO_HOST)
         self._intake_of = Collector("spool telemetry", self._look_at_intake, IntakeStats())
-        self._depth_of = Collector("buffer telemetry", lambda: self._store.depth(), _NO_DEPTH)
+        self._depth_of = Collector("buffer telemetry", self._look_at_buffer, _NO_DEPTH)
         self._news = Latest(0)
         self._trouble: StoreError | None = None
+        self._base_path_problem: Sentence | None = None
         self.gathered: Gathered | None = None
 
     # --- following ---------------------------------------------------------------------------------------
@@ -119,6 +121,14 @@ class StatusBoard:
     async def _look_at_intake(self) -> IntakeStats:
         return await asyncio.to_thread(self._intakes.stats, self._spool.folder, self._spool.trouble)
 
+    async def _look_at_buffer(self) -> Depth:
+        """The depth. A disk that refused a write is asked again, because it may still read."""
+        base_path = self._device.configuration.current.storage.base_path
+        self._base_path_problem = await asyncio.to_thread(problem, base_path)
+        if self._store.trouble is not None:
+            await self._store.try_again()
+        return await self._store.depth()
+
     async def _depth(self) -> Depth:
         """How full the buffer is; when the disk has a bad day, as far as was known before."""
         try:
@@ -132,7 +142,7 @@ class StatusBoard:
                 log.warning("the buffer cannot be read: %s", error)
             self._trouble = error
             return self.gathered.depth
-        self._trouble = None
+        self._trouble = self._store.trouble
         return depth
 
     async def run(self) -> None:
@@ -307,6 +317,9 @@ class StatusBoard:
         if self._device.claimed and judged.level in sentences.LEVELS:
             code, text, action = sentences.LEVELS[judged.level]
             notices.append(Notice(code, Sentence(text), Sentence(action)))
+        if self._device.claimed and not self._device.configuration.current.storage.backup_to_cloud:
+            stay = Sentence(sentences.MEDIA_STAY)
+            notices.append(Notice("UPL-011", stay, Sentence(sentences.MEDIA_STAY_ACTION)))
         endpoints = self._device.client.endpoints
         if endpoints.current != endpoints.primary:
             sentence = Sentence(sentences.BACKUP, {"address": endpoints.current})
@@ -328,6 +341,9 @@ class StatusBoard:
             notices.append(Notice(trouble.code, sentence, action or Sentence(trouble.action)))
         if self._disk_low() or self._store.disk_full:
             notices.append(Notice("BUF-003", Sentence(sentences.DISK_LOW), Sentence(sentences.DISK_ACTION)))
+        if self._base_path_problem is not None:
+            sentence = Sentence(sentences.BASE_PATH, {"reason": self._base_path_problem})
+            notices.append(Notice("BUF-016", sentence, Sentence(sentences.BASE_PATH_ACTION)))
         for incident in self._store.incidents[-1:]:
             sentence = Sentence(sentences.DAMAGED, {"count": str(incident.recovered)})
             notices.append(Notice("BUF-006", sentence, Sentence(sentences.DAMAGED_ACTION)))

@@ -80,8 +80,8 @@ class MediaMissing(StoreError):
     action = "Hand in the file again."
 
 
-class MediaDamaged(StoreError):
-    """The bytes of a media file no longer have the hash that names it."""
+class MediaDamaged(MediaMissing):
+    """The bytes of a media file no longer have the hash that names it: what was handed in is not here."""
 
     code = "BUF-010"
     action = "Check the card; the original has to be handed in again."
@@ -138,6 +138,11 @@ def has_failed_to_grow(error: BaseException) -> bool:
     return name.startswith(
         ("SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_CANTOPEN")
     )
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether SQLite had to open the file for reading only, because the disk refused more."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY")
 
 
 def is_full(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from buffer.errors import StoreError, is_damaged
+from buffer.errors import StoreError, is_damaged, is_read_only
 from buffer.names import Names
 from buffer.space import Space
 
@@ -73,7 +73,7 @@ class Handle:
         """
         with suppress(sqlite3.Error):
             connection.rollback()
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_IOERR", "SQLITE_READONLY")):
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR") or is_read_only(error):
             _LOG.error("the disk failed under the buffer: %s; the file is opened anew", error)
             self.connection = None
             with suppress(sqlite3.Error):

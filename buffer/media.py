@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -19,6 +20,7 @@ from buffer import mediafiles
 from buffer.errors import MediaMissing, MediaTooLarge
 from buffer.message import MediaRef
 from buffer.retention import MediaRules, Plan, StoredFile, plan
+from buffer.shelves import Shelves
 
 _LOG = logging.getLogger(__name__)
 _WRITE_BYTES = 256 * 1024
@@ -58,11 +60,14 @@ class MediaStore:
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
         keep_uploaded: bool = False,
+        also: Sequence[Path] = (),
     ) -> None:
-        """Keep files in `root`, each at most `max_bytes` long.
+        """Keep files in `root`, each at most `max_bytes` long; `also` are folders that hold earlier ones.
 
         With `keep_uploaded` a file that no message needs any more stays until `tidy` lets it go.
         """
+        self._shelves = Shelves((root, *also))
+        self._as_they_are: set[str] = set()
         self._keep_uploaded = keep_uploaded
         self._root = root
         self._references = references
@@ -129,7 +134,7 @@ class MediaStore:
         async with self._lock:
             used = await self._references.media_in_use(hashes)
             free = [sha256 for sha256 in hashes if sha256 not in used and sha256 not in self._holds]
-            return await asyncio.to_thread(mediafiles.remove, [self._path(sha256) for sha256 in free])
+            return await asyncio.to_thread(self._shelves.remove, free)
 
     async def sweep(self) -> Sweep:
         """Put folder and messages in agreement after a start: unnamed files go, missing ones are told.
@@ -139,10 +144,10 @@ class MediaStore:
         async with self._lock:
             await asyncio.to_thread(mediafiles.confirm, self._root)
             used = await self._references.all_media()
-            present = await asyncio.to_thread(mediafiles.present, self._root)
-            orphans = set() if self._keep_uploaded else present.keys() - used - self._holds.keys()
-            await asyncio.to_thread(mediafiles.remove, [present[sha256] for sha256 in orphans])
-        missing = frozenset(used - present.keys())
+            present = await asyncio.to_thread(self._shelves.names)
+            orphans = set() if self._keep_uploaded else present - used - self._holds.keys()
+            await asyncio.to_thread(self._shelves.remove, orphans)
+        missing = frozenset(used - present)
         if missing:
             _LOG.error("%d media files that messages name are not on the disk", len(missing))
         return Sweep(len(orphans), missing)
@@ -151,15 +156,15 @@ class MediaStore:
         """Delete what the rules say; what went. Raises StorageFailed."""
         async with self._lock:
             used = await self._references.all_media()
-            listed = await asyncio.to_thread(mediafiles.listed, self._root)
+            listed = await asyncio.to_thread(self._shelves.listed)
             now = time.time()
             files = [
                 StoredFile(name, size, now - modified, uploaded=name not in used, held=name in self._holds)
                 for name, size, modified in listed
             ]
             chosen = plan(files, rules, clock_trusted=clock_trusted)
-            going = [self._path(file.sha256) for file in chosen.remove + chosen.lose]
-            await asyncio.to_thread(mediafiles.remove, going)
+            going = [file.sha256 for file in chosen.remove + chosen.lose]
+            await asyncio.to_thread(self._shelves.remove, going)
         if chosen.lose:
             _LOG.error(
                 "the storage for media is full: %d files that were not uploaded yet were given up",
@@ -167,32 +172,54 @@ class MediaStore:
             )
         return chosen
 
+    async def pack(self, most: int) -> int:
+        """Pack files that shrink by a fifth or more; how many. Looks at `most` of them, the smallest first.
+
+        Readers see the same bytes before, meanwhile and afterwards. Raises DiskFull, StorageFailed.
+        """
+        packed = 0
+        for sha256 in (await self._not_looked_at())[:most]:
+            with suppress(MediaMissing):  # sent and removed meanwhile
+                packed += await self._pack_one(sha256)
+            self._as_they_are.add(sha256)  # not after a disk that was full: then another round tries again
+        return packed
+
+    async def _not_looked_at(self) -> list[str]:
+        listed = await asyncio.to_thread(self._shelves.listed)
+        self._as_they_are &= {name for name, _, _ in listed}
+        by_size = sorted((size, name) for name, size, _ in listed)
+        return [name for _, name in by_size if name not in self._as_they_are and name not in self._holds]
+
+    async def _pack_one(self, sha256: str) -> bool:
+        if not await asyncio.to_thread(self._shelves.worth_packing, sha256):
+            return False
+        temporary = await asyncio.to_thread(self._shelves.pack, sha256)
+        if temporary is None:
+            return False
+        async with self._lock:  # nobody takes the same file in just now
+            return await asyncio.to_thread(self._shelves.settle_packed, temporary, sha256)
+
     async def open(self, sha256: str) -> BinaryIO:
         """The file, open for reading; the caller closes it. Raises MediaMissing."""
-        return await asyncio.to_thread(mediafiles.open_file, self._path(sha256))
+        return await asyncio.to_thread(self._shelves.open, sha256)
 
     async def size(self, sha256: str) -> int:
         """Length in bytes. Raises MediaMissing."""
-        return await asyncio.to_thread(mediafiles.size_of, self._path(sha256))
+        return await asyncio.to_thread(self._shelves.size, sha256)
 
     async def read(self, sha256: str, offset: int, length: int) -> bytes:
         """At most `length` bytes from `offset` on; empty at the end. Raises MediaMissing."""
-        return await asyncio.to_thread(mediafiles.read_piece, self._path(sha256), offset, length)
+        return await asyncio.to_thread(self._shelves.read, sha256, offset, length)
 
     async def verify(self, sha256: str) -> bool:
         """Whether the bytes still have the hash that names them. Raises MediaMissing."""
-        return await asyncio.to_thread(mediafiles.hash_of, self._path(sha256)) == sha256
-
-    def _path(self, sha256: str) -> Path:
-        if not mediafiles.is_hash(sha256):
-            raise MediaMissing(f"{sha256!r} is not the name of a media file.")
-        return mediafiles.place(self._root, sha256)
+        return await asyncio.to_thread(self._shelves.sound, sha256)
 
     async def _keep(self, temporary: Path, sha256: str) -> None:
         async with self._lock:
             self._holds[sha256] += 1
             try:
-                await asyncio.to_thread(mediafiles.settle, temporary, self._path(sha256))
+                await asyncio.to_thread(mediafiles.settle, temporary, mediafiles.place(self._root, sha256))
             except BaseException:
                 self._holds[sha256] -= 1
                 raise

@@ -1,4 +1,4 @@
-"""The file work of the media store: temporary file, fsync, rename, folder fsync; blocking, for a thread.
+"""How media files come in: temporary file, fsync, rename, folder fsync; blocking, for a thread.
 
 A file `sha256` lives at `root/ab/sha256` with `ab` its first two digits; `root/incoming` holds what is not
 complete yet and may be emptied at any start.
@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from buffer.errors import MediaMissing, from_os
 from buffer.folders import durable_folder, sync_folder
@@ -22,7 +21,6 @@ from buffer.folders import durable_folder, sync_folder
 _NAME = re.compile(r"[0-9a-f]{64}")
 _INCOMING = "incoming"
 _WHAT = "the media file"
-_PIECE = 1 << 20
 
 
 class Incoming:
@@ -32,20 +30,20 @@ class Incoming:
         """Begin a temporary file below `root`. Raises DiskFull, StorageFailed."""
         self.size = 0
         self._hash = hashlib.sha256()
-        with _translated():
+        with translated():
             self.path = _temporary(root)
             self._file = self.path.open("xb")
 
     def write(self, chunk: bytes) -> None:
         """Append. Raises DiskFull, StorageFailed."""
-        with _translated():
+        with translated():
             self._file.write(chunk)
         self._hash.update(chunk)
         self.size += len(chunk)
 
     def finish(self) -> str:
         """Put everything on the disk; the hash. Raises DiskFull, StorageFailed."""
-        with _translated():
+        with translated():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -55,7 +53,7 @@ class Incoming:
         """Leave nothing behind; also after the file has been kept, when there is nothing to do."""
         with suppress(OSError):  # a full disk fails the flush inside close; the file goes all the same
             self._file.close()
-        _clear(self.path)
+        clear(self.path)
 
 
 def is_hash(name: str) -> bool:
@@ -73,7 +71,7 @@ def take_in(root: Path, source: Path, *, link: bool) -> tuple[Path, str, int]:
 
     With `link` it is another name of the same file, where the file system allows that.
     """
-    with _translated():
+    with translated():
         temporary = _temporary(root)
         try:
             _link_or_copy(source, temporary, link=link)
@@ -81,19 +79,19 @@ def take_in(root: Path, source: Path, *, link: bool) -> tuple[Path, str, int]:
                 os.fsync(file.fileno())
                 return temporary, hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
         except BaseException:
-            _clear(temporary)
+            clear(temporary)
             raise
 
 
 def settle(temporary: Path, final: Path) -> None:
     """Give a complete temporary file its place; a file there has the same bytes, or damaged ones."""
-    with _translated():
+    with translated():
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             temporary.rename(final)
         finally:
             # rename(2) leaves both names when they are the same file already.
-            _clear(temporary)
+            clear(temporary)
         sync_folder(final.parent)
         sync_folder(final.parent.parent)
 
@@ -102,105 +100,33 @@ def remove(paths: Iterable[Path]) -> int:
     """Delete these; how many were there. A folder that is not writable raises StorageFailed."""
     count = 0
     for path in paths:
-        with _translated(), suppress(FileNotFoundError):
+        with translated(), suppress(FileNotFoundError):
             path.unlink()
             count += 1
     return count
 
 
-def present(root: Path) -> dict[str, Path]:
-    """Every file by its name; what was left incomplete is deleted."""
-    with _translated():
-        remove((root / _INCOMING).glob("*"))
-        return {path.name: path for path in root.glob("??/*") if is_hash(path.name)}
-
-
-def listed(root: Path) -> list[tuple[str, int, float]]:
-    """Name, length in bytes and time of writing (seconds since 1970) of every file."""
-    found = []
-    with _translated():
-        for path in root.glob("??/*"):
-            if is_hash(path.name):
-                with suppress(FileNotFoundError):
-                    stat = path.stat()
-                    found.append((path.name, stat.st_size, stat.st_mtime))
-    return found
-
-
-def stored_bytes(root: Path, sha256: str) -> int | None:
-    """How many bytes this file takes on the disk; None when it is not there."""
-    if not is_hash(sha256):
-        return None
-    with suppress(MediaMissing):
-        return size_of(place(root, sha256))
-    return None
-
-
-def copy_out(root: Path, sha256: str, target: Path) -> bool:
-    """Put the bytes of a file at `target`, complete or not at all; false when they lost their hash.
-
-    Raises MediaMissing when the file is not there, OSError when the target cannot be written.
-    """
-    if not is_hash(sha256):
-        raise MediaMissing(f"{sha256!r} is not the name of a media file.")
-    temporary = target.with_name(f".{target.name}.tmp")
-    hashed = hashlib.sha256()
-    try:
-        with open_file(place(root, sha256)) as source, temporary.open("wb") as copy:
-            while piece := _read(source):
-                hashed.update(piece)
-                copy.write(piece)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if hashed.hexdigest() != sha256:
-            return False
-        temporary.replace(target)
-        sync_folder(target.parent)
-        return True
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read(source: BinaryIO) -> bytes:
-    with _translated():
-        return source.read(_PIECE)
-
-
-def open_file(path: Path) -> BinaryIO:
-    """Open for reading."""
-    with _translated():
-        return path.open("rb")
-
-
 def size_of(path: Path) -> int:
-    """Length in bytes."""
-    with _translated():
+    """Length in bytes of a file that is to be taken in."""
+    with translated():
         return path.stat().st_size
 
 
-def read_piece(path: Path, offset: int, length: int) -> bytes:
-    """At most `length` bytes from `offset` on."""
-    with _translated(), path.open("rb") as file:
-        file.seek(offset)
-        return file.read(length)
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 in hex."""
-    with _translated(), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def incoming(root: Path) -> Path:
+    """Where files are that are not complete."""
+    return root / _INCOMING
 
 
 def confirm(root: Path) -> None:
     """Put the name of the folder of all media, if there is one, on the disk: the run that made it may have
     been cut short before it did. Raises StorageFailed."""
-    with _translated():
+    with translated():
         if root.is_dir():
             durable_folder(root)
 
 
 def _temporary(root: Path) -> Path:
-    folder = root / _INCOMING
+    folder = incoming(root)
     if not folder.is_dir():
         durable_folder(folder)
     return folder / uuid.uuid4().hex
@@ -214,14 +140,15 @@ def _link_or_copy(source: Path, target: Path, *, link: bool) -> None:
     shutil.copyfile(source, target)
 
 
-def _clear(temporary: Path) -> None:
+def clear(temporary: Path) -> None:
     """A disk that does not even delete must not hide why it came to this; the next start clears it away."""
     with suppress(OSError):
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turns what the operating system says into the errors of this room."""
     try:
         yield
     except FileNotFoundError as error:

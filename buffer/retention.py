@@ -19,12 +19,14 @@ GB = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class MediaRules:
-    """The owner's wishes. `auto_cleanup` off keeps uploaded files until the hard limit."""
+    """The owner's wishes. `auto_cleanup` off keeps uploaded files until the hard limit; `pack` makes files
+    smaller that shrink by a fifth."""
 
     max_storage_gb: float = 8.0
     hard_storage_gb: float = 10.0
     retention_days: float = 0.0
     auto_cleanup: bool = True
+    pack: bool = False
 
 
 @dataclass(frozen=True, slots=True)

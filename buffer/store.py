@@ -27,7 +27,7 @@ from buffer.capacity import Limits
 from buffer.clock import Clock, Stamp, SystemClock, stamp
 from buffer.detail import dead_ids
 from buffer.enqueue import evict_some, put
-from buffer.errors import LogHeld, MessageDamaged, MessageTooLarge, StoreError
+from buffer.errors import DiskFull, LogHeld, MessageDamaged, MessageTooLarge, StorageFailed, StoreError
 from buffer.gaps import Gap, read_gaps, report_gaps
 from buffer.health import BackgroundCheck
 from buffer.job import Work
@@ -65,6 +65,8 @@ class Store:
         self._state = opened.state
         self._held = opened.held
         self._expire_after = -1
+        self.trouble: StorageFailed | None = None
+        """Why the disk refused the last write; None after one that it took."""
         self._bells: list[Bell] = []
         self._writer = Writer(
             opened.path,
@@ -356,6 +358,11 @@ class Store:
         query = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         await self._write(lambda c: c.execute(query, (f"note:{key}", value)).rowcount, _ROW_LOG_BYTES)
 
+    async def try_again(self) -> None:
+        """One small write after a refused one, so that `trouble` ends although nobody stores anything."""
+        with suppress(StorageFailed, DiskFull):
+            await self.set_meta("disk", "well")
+
     async def clock_is_right(self) -> None:
         """Say that the wall clock has just been synchronised: every message of this boot, earlier ones too,
         gets its wall time from its monotonic one."""
@@ -412,7 +419,13 @@ class Store:
         return stamp(self._clock)
 
     async def _write(self, work: Work[T], size: int = 0, urgency: Priority | None = None) -> T:
-        return await self._writer.submit(work, writes=True, size=size, urgency=urgency)
+        try:
+            done = await self._writer.submit(work, writes=True, size=size, urgency=urgency)
+        except StorageFailed as error:
+            self.trouble = error
+            raise
+        self.trouble = None
+        return done
 
     async def _read(self, work: Work[T]) -> T:
         return await self._writer.submit(work, writes=False)

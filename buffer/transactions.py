@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from buffer.errors import StoreError, has_failed_to_grow, is_damaged, is_full
+from buffer.errors import StoreError, has_failed_to_grow, is_damaged, is_full, is_read_only
 from buffer.handle import Handle
 from buffer.job import Committed, Job, Outcome, Participant, as_ours
 from buffer.log import Log
@@ -80,9 +80,11 @@ class Transactions:
 
     def _after_failure(self, job: Job, error: Exception) -> Committed:
         """A second try for a job that found the disk full, once there is room, or the file damaged, once
-        another is in its place; its error otherwise."""
-        for _ in range(_TRIES):
-            if not (is_damaged(error) or (self._found_no_room(error) and self._make_room(job.urgency))):
+        another is in its place, or opened for reading only, once it was opened anew; its error otherwise."""
+        for attempt in range(_TRIES):
+            opened_anew = attempt == 0 and is_read_only(error)
+            room = self._found_no_room(error) and self._make_room(job.urgency)
+            if not (is_damaged(error) or opened_anew or room):
                 break
             try:
                 return self._transaction([job])

@@ -15,6 +15,8 @@ from buffer.store import Store
 
 _LOG = logging.getLogger(__name__)
 EVERY_SECONDS = 300.0
+PACKED_PER_ROUND = 64
+"""So many files are looked at in one round, so that packing never takes the processor for long."""
 
 
 class Upkeep:
@@ -51,7 +53,10 @@ class Upkeep:
 
     async def once(self) -> None:
         """Every chore, one time."""
-        await self._media.tidy(self._rules(), clock_trusted=self._clock_trusted())
+        rules = self._rules()
+        await self._media.tidy(rules, clock_trusted=self._clock_trusted())
         if self._report is not None:
             while await self._store.report_gaps(self._report) is not None:
                 pass
+        if rules.pack:
+            await self._media.pack(PACKED_PER_ROUND)

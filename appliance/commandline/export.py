@@ -21,14 +21,15 @@ import msgspec
 from appliance.commandline.exits import CommandFailed, Exit
 from appliance.commandline.message import values_of
 from appliance.files import write_atomically
+from appliance.media_folders import folders
 from appliance.paths import Paths
 from appliance.settings import Settings
 from appliance.sources.accept import KIND
 from appliance.sources.again import observation_of
 from buffer.detail import Detail, Wish
 from buffer.errors import MediaMissing, StoreError
-from buffer.mediafiles import copy_out
 from buffer.message import MediaRef
+from buffer.shelves import Shelves
 from buffer.survey import Survey
 
 _MODE = 0o644
@@ -66,7 +67,7 @@ def to_folder(settings: Settings, folder: Path, wish: Wish, file: Path | None, *
             raise CommandFailed(Exit.USAGE, f"{folder} is not empty.", hint)
         for each in (folder, folder / "messages", folder / "media"):
             each.mkdir(parents=True, exist_ok=True)
-        target = Folder(folder, Paths(settings.data_dir).media)
+        target = Folder(folder, Shelves(folders(Paths(settings.data_dir))))
         return _through(settings, wish, file, target.take, target.exported)
     except NotADirectoryError:
         raise CommandFailed(Exit.USAGE, f"{folder} is not a folder.") from None
@@ -79,7 +80,7 @@ def to_folder(settings: Settings, folder: Path, wish: Wish, file: Path | None, *
 
 def to_lines(settings: Settings, wish: Wish, file: Path | None, out: Callable[[str], object]) -> Exported:
     """One line of JSON for each message; files are named and not copied. Raises `CommandFailed`."""
-    media = Paths(settings.data_dir).media
+    media = Shelves(folders(Paths(settings.data_dir)))
     exported = Exported()
 
     def line(detail: Detail) -> None:
@@ -119,7 +120,7 @@ def _details(settings: Settings, survey: Survey, file: Path | None) -> Iterator[
 class Folder:
     """Writes messages into a folder, their files first."""
 
-    def __init__(self, folder: Path, media: Path) -> None:
+    def __init__(self, folder: Path, media: Shelves) -> None:
         self.exported = Exported()
         self._folder = folder
         self._media = media
@@ -149,7 +150,7 @@ class Folder:
         end = PurePosixPath(ref.name).suffix
         place = f"media/{ref.sha256}{end if _END.fullmatch(end) else ''}"
         try:
-            if copy_out(self._media, ref.sha256, self._folder / place):
+            if self._media.copy_out(ref.sha256, self._folder / place):
                 self._places[ref.sha256] = place
                 self.exported.media += 1
             else:

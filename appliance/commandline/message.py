@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from appliance.commandline.exits import CommandFailed, Exit
+from appliance.media_folders import folders
 from appliance.paths import Paths
 from appliance.settings import Settings
 from buffer.detail import Detail
 from buffer.errors import StoreError
-from buffer.mediafiles import stored_bytes
 from buffer.message import MediaRef
 from buffer.reader import open_reader
+from buffer.shelves import Shelves
 from protocol.clock import to_text
 
 
@@ -29,16 +29,17 @@ def values(settings: Settings, name: str) -> dict[str, Any]:
             known = bool(found) or reader.was_here(name)
     except StoreError as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
+    media = Shelves(folders(paths))
     if not found and known:
         raise CommandFailed(Exit.FAILED, f"{name} is not here any more.", "It was sent, or given up.")
     if not found:
         hint = "`meteor-appliance buffer ls --json` lists what waits with UUIDs and keys."
         raise CommandFailed(Exit.FAILED, f"There is no message {name}.", hint)
-    return {"messages": [values_of(detail, paths.media) for detail in found]}
+    return {"messages": [values_of(detail, media) for detail in found]}
 
 
-def values_of(detail: Detail, media: Path) -> dict[str, Any]:
-    """One message; `media` is the folder of the files. Times end in `_s` and count from now."""
+def values_of(detail: Detail, media: Shelves) -> dict[str, Any]:
+    """One message; `media` is where the files are. Times end in `_s` and count from now."""
     return {
         "uuid": detail.uuid,
         "id": detail.id,
@@ -63,8 +64,8 @@ def values_of(detail: Detail, media: Path) -> dict[str, Any]:
     }
 
 
-def _file(ref: MediaRef, folder: Path) -> dict[str, Any]:
-    found = stored_bytes(folder, ref.sha256)
+def _file(ref: MediaRef, media: Shelves) -> dict[str, Any]:
+    found = media.disk_bytes(ref.sha256)
     return asdict(ref) | {"on_disk": found is not None, "bytes_on_disk": found}
 
 

@@ -61,15 +61,17 @@ class Delivery:
         uploaded: Callable[[int], None],
         pace: Pace | None = None,
         busy: Callable[[], bool] = lambda: False,
+        backup: Callable[[], bool] = lambda: True,
     ) -> None:
         """`uploaded` is told how many events the cloud has taken; `busy` says whether something smaller is on
-        its way, which files give way to."""
+        its way, which files give way to. While `backup` says no, files stay here."""
         self._busy = busy
         self._client = client
         self._store = store
         self._media = media
         self._credentials = credentials
         self._uploaded = uploaded
+        self._backup = backup
         self._pace = pace or Pace(client.time.system.monotonic)
         self._refusals_in_row = 0
 
@@ -199,7 +201,7 @@ class Delivery:
     async def _event_outcome(self, message: Message, answer: EventAnswer) -> Outcome:
         if answer.status == "rejected":
             return Rejected(f"{answer.code or ''} {answer.reason or ''} {answer.detail or ''}".strip())
-        for pending in answer.media_pending:
+        for pending in answer.media_pending if self._backup() else ():
             await self._queue_media(message, answer.event_id, pending)
         self._uploaded(1)
         return Delivered(event_receipt(answer.kept_as or answer.event_id))

@@ -61,7 +61,7 @@ class Night:
 
 def events() -> Iterator[tuple[str, bytes]]:
     for number in range(5):
-        yield f"night:{number}", f"picture {number} ".encode() * 300
+        yield f"night:{number}", f"picture {number} ".encode() * 900
 
 
 async def _bytes(content: bytes) -> AsyncIterator[bytes]:
@@ -99,11 +99,15 @@ async def work(night: Night, store: Store, todo: dict[str, bytes]) -> None:
         except StoreError as error:
             night.refuse(error)
             night.refused[key] = picture
-    for step in (_acknowledge, _chatter):
+    for step in (_pack, _acknowledge, _chatter):
         try:
             await step(night, store, media)
         except StoreError as error:
             night.refuse(error)
+
+
+async def _pack(night: Night, store: Store, media: MediaStore) -> None:
+    await media.pack(8)
 
 
 async def _acknowledge(night: Night, store: Store, media: MediaStore) -> None:
