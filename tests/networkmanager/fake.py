@@ -62,7 +62,7 @@ class FakeNetworkManager(Exported):
     async def restart(self) -> None:
         """Stops, forgets what was only in memory of the process, and comes back."""
         await self.stop()
-        points = [self.point_of(path) for path in self._paths(names.ACCESS_POINT)]
+        points = self.points()
         self._reset_objects()
         for point in points:
             self.hear(point)
@@ -129,6 +129,10 @@ class FakeNetworkManager(Exported):
             if bytes(self.objects[path][names.ACCESS_POINT]["Ssid"].value) == ssid:
                 self._remove(path)
         self._list_points()
+
+    def points(self) -> list[Point]:
+        """Every transmitter in the air."""
+        return [self.point_of(path) for path in self._paths(names.ACCESS_POINT)]
 
     def point_of(self, path: str) -> Point:
         """A transmitter as it was put in."""

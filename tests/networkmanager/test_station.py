@@ -107,7 +107,10 @@ async def test_a_station_whose_network_comes_back_goes_on_by_itself(
         await reach(settings, "network_ready")
         cloud.person_came = True
         await reach(settings, "operational")
+        home = next(point for point in house.points() if point.ssid == b"Home")
+        house.silence(b"Home")
         house._leave()
         await reach(settings, "reconnecting")
+        house.hear(home)
         await reach(settings, "operational")
         assert house.connected_ssid() == b"Home"
