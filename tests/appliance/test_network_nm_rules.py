@@ -263,6 +263,8 @@ PSK_WAY, SAE_WAY, EAP_WAY, OPEN_WAY = (
     KeyManagement.NONE,
 )
 
+SILENT = [(40, 0), (50, 0), (60, 0), (40, 0), (50, 0), (120, Reason.SSID_NOT_FOUND)]
+
 CODES: list[tuple[str, Evidence, str]] = [
     ("WPA2, wrong password", Evidence(PSK_WAY, tuple(WRONG_PASSWORD), 70), verdict.WRONG_PASSWORD),
     ("the same, weak signal", Evidence(PSK_WAY, tuple(WRONG_PASSWORD), 10), verdict.WRONG_PASSWORD),
@@ -286,6 +288,11 @@ CODES: list[tuple[str, Evidence, str]] = [
         "deauthenticated for the key",
         Evidence(PSK_WAY, ((50, 0), (120, 8)), 70, disconnect_reason=15),
         verdict.WRONG_PASSWORD,
+    ),
+    (
+        "WPA2, switched off since the scan",
+        Evidence(PSK_WAY, tuple(SILENT), 100, supplicant=frozenset({"scanning", "authenticating"})),
+        verdict.NOT_FOUND,
     ),
     ("no such network", Evidence(PSK_WAY, tuple(NOT_FOUND)), verdict.NOT_FOUND),
     ("WPA2 in the air and never found", Evidence(PSK_WAY, tuple(NOT_FOUND), 70), verdict.REFUSED),

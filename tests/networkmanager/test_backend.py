@@ -638,4 +638,7 @@ async def test_connectivity_of_networkmanager_counts_only_for_the_default_route(
     probe.meets = OFFLINE
     nm.set(names.MANAGER_PATH, names.MANAGER, Connectivity=Variant("u", names.Connectivity.FULL))
     nm.plug()
+    await until(lambda: len(probe.asked) > 1)
+    assert not port.link().online, "it says so of everything while it checks nothing"
+    nm.set(names.MANAGER_PATH, names.MANAGER, ConnectivityCheckEnabled=Variant("b", True))
     await until(lambda: port.link().online)

@@ -160,7 +160,9 @@ async def test_networkmanager_may_know_of_a_login_page_itself(
     nm: FakeNetworkManager, port: NetworkManagerNetwork, probe: ScriptedProbe
 ) -> None:
     nm.hear(Point(b"Home"))
-    nm.set(names.MANAGER_PATH, names.MANAGER, Connectivity=Variant("u", names.Connectivity.PORTAL))
+    opinion = Variant("u", names.Connectivity.PORTAL)
+    checks = Variant("b", True)
+    nm.set(names.MANAGER_PATH, names.MANAGER, Connectivity=opinion, ConnectivityCheckEnabled=checks)
     probe.meets = InternetEvidence(Met.SILENT, Met.SILENT)
     assert await refused(port, HOME) == verdict.LOGIN_PAGE
 

@@ -6,6 +6,7 @@ Should this process die, NetworkManager itself rolls back when the time is over.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.bus import CallFailed
@@ -21,10 +22,18 @@ BACK_S = 60.0
 """The time that the network of before gets to be back."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The UUID and the path of the profile that a device is connected with."""
+
+    uuid: str
+    profile: str
+
+
 class Checkpoint:
     """Made by `create`; ended by `keep` or `undo`."""
 
-    def __init__(self, service: Service, device: str, path: str, before: str | None) -> None:
+    def __init__(self, service: Service, device: str, path: str, before: _Before | None) -> None:
         self._service = service
         self._device = device
         self._path = path
@@ -34,7 +43,7 @@ class Checkpoint:
     @classmethod
     async def create(cls, service: Service, device: str) -> Checkpoint:
         """Remembers what `device` is connected with. Raises `CallFailed`."""
-        before = _profile_on(service, device)
+        before = _before(service, device)
         arguments = [[device], LONGEST_S, names.DELETE_NEW_CONNECTIONS]
         try:
             path = await _create(service, arguments)
@@ -42,7 +51,7 @@ class Checkpoint:
             if not await _roll_back_leftovers(service):
                 raise
             log.info("an attempt that was cut off is rolled back: %s", error)
-            before = _profile_on(service, device)
+            before = _before(service, device)
             path = await _create(service, arguments)
         return cls(service, device, path, before)
 
@@ -59,11 +68,9 @@ class Checkpoint:
     def _is_back(self) -> bool:
         if not self._service.present:
             return True  # there is nothing left to wait for
-        if self._before is None:
+        if self._before is None or self._before.profile not in _profiles(self._service):
             return self._is_free()
-        return _profile_on(self._service, self._device) == self._before and _is_active(
-            self._service, self._device
-        )
+        return _before(self._service, self._device) == self._before
 
     def _is_free(self) -> bool:
         """Nothing that came after the checkpoint is active any more."""
@@ -93,12 +100,11 @@ async def _roll_back_leftovers(service: Service) -> bool:
     return bool(leftovers)
 
 
-def _profile_on(service: Service, device: str) -> str | None:
-    """UUID of the profile that a device is connected with."""
-    active = service.mirror.get(device, names.DEVICE).get("ActiveConnection")
-    return service.mirror.get(active, names.ACTIVE).get("Uuid")
-
-
-def _is_active(service: Service, device: str) -> bool:
-    active = service.mirror.get(device, names.DEVICE).get("ActiveConnection")
-    return bool(service.mirror.get(active, names.ACTIVE).get("State") == ActiveState.ACTIVATED)
+def _before(service: Service, device: str) -> _Before | None:
+    """What a device is connected with; None for what is only on its way up or down, such as a hotspot whose
+    profile was deleted a moment ago."""
+    path = service.mirror.get(device, names.DEVICE).get("ActiveConnection")
+    active = service.mirror.get(path, names.ACTIVE)
+    if active.get("State") != ActiveState.ACTIVATED:
+        return None
+    return _Before(str(active.get("Uuid")), str(active.get("Connection")))

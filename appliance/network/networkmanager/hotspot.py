@@ -33,6 +33,8 @@ from appliance.network.port import HotspotFailed, HotspotInfo, JoinFailed
 log = logging.getLogger(__name__)
 
 UP_S = 30.0
+FRESH_S = 30.0
+"""A scan that ended so long ago is still what a person sees round the station."""
 
 
 class HotspotServices(Protocol):
@@ -120,11 +122,9 @@ class Hotspot:
         await self.stop()
         try:
             await self._radio.wake(info.ssid.encode())
-            points = self._radio.points()
-            if not points:
+            if not self._radio.has_listened(FRESH_S):
                 await self._radio.rescan()  # once it is up, scanning disturbs its clients
-                points = self._radio.points()
-            await self._climb_down(info, points)
+            await self._climb_down(info, self._radio.points())
         except JoinFailed as failure:
             raise HotspotFailed(failure.code) from None
         except AccessRefused as error:

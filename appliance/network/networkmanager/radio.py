@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from dbus_fast import Variant
 
@@ -67,6 +68,13 @@ class Radio:
             return
         if not await self._service.until(lambda: self._last_scan(device) != before, SCAN_S):
             log.info("the scan did not end in time")
+
+    def has_listened(self, seconds: float) -> bool:
+        """Whether a scan ended in the last so many seconds."""
+        device = self.device
+        last = None if device is None else self._last_scan(device)
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return isinstance(last, int) and last > 0 and now - last / 1000 < seconds
 
     def _last_scan(self, device: str) -> object:
         return self._service.mirror.get(device, names.WIRELESS).get("LastScan")

@@ -36,6 +36,10 @@ _PASSWORD = {KeyManagement.PSK, KeyManagement.PSK_ONLY, KeyManagement.SAE, KeyMa
 _MAY_BE_SAE = {KeyManagement.SAE, KeyManagement.PSK}
 
 
+_ANSWERED = {"associating", "associated", "4way_handshake", "group_handshake", "completed"}
+"""States of the supplicant that only an answer of the network leads to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What was seen of one attempt.
@@ -82,7 +86,7 @@ def _not_let_in(seen: Evidence, reasons: set[int]) -> str:
         return verdict.REFUSED
     if seen.disconnect_reason in _FULL_DEAUTH:
         return verdict.REFUSED
-    if seen.signal is None or seen.signal < GOOD_SIGNAL:
+    if seen.signal is None or seen.signal < GOOD_SIGNAL or _nobody_answered(seen):
         return verdict.NOT_FOUND
     return verdict.WRONG_PASSWORD if _password_is_likely(seen, reasons) else verdict.REFUSED
 
@@ -94,6 +98,12 @@ def _wrong_key(seen: Evidence) -> bool:
     if seen.auth_status in _WRONG_KEY_STATUS or seen.disconnect_reason in _WRONG_KEY_DEAUTH:
         return True
     return "4way_handshake" in seen.supplicant and "group_handshake" not in seen.supplicant
+
+
+def _nobody_answered(seen: Evidence) -> bool:
+    """The list still has the network, but the supplicant, which lets us listen, heard nothing of it."""
+    answers = (seen.auth_status, seen.assoc_status, seen.disconnect_reason)
+    return bool(seen.supplicant) and not seen.supplicant & _ANSWERED and set(answers) == {None}
 
 
 def _password_is_likely(seen: Evidence, reasons: set[int]) -> bool:

@@ -102,7 +102,10 @@ class LinkWatch:
         seen = await self._probe.look(way.interface)
         if best_way(self._service.mirror) != way:
             return internet_code(seen)  # NetworkManager's own opinion is about the default route alone
-        opinion = self._service.mirror.get(names.MANAGER_PATH, names.MANAGER).get("Connectivity")
+        manager = self._service.mirror.get(names.MANAGER_PATH, names.MANAGER)
+        if not manager.get("ConnectivityCheckEnabled"):
+            return internet_code(seen)  # it calls everything FULL then
+        opinion = manager.get("Connectivity")
         portal, full = opinion == Connectivity.PORTAL, opinion == Connectivity.FULL
         return internet_code(replace(seen, portal=portal, full=full))
 

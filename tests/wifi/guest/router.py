@@ -94,7 +94,10 @@ class Router:
     def login_page(self) -> None:
         """Another program than the cloud answers at the cloud's port, as a hotel's network does."""
         self._programs.append(
-            self.space.popen(sys.executable, Path(__file__), log=FOLDER / "login.log"),
+            self.space.popen(
+                *("env", "-C", Path(__file__).parents[3], sys.executable, "-m", __name__),
+                log=FOLDER / "login.log",
+            ),
         )
         eventually(lambda: f":{CLOUD_PORT} " in self.space.run("ss", "-Hltn"), "the login page answers")
 

@@ -237,7 +237,7 @@ def a_router_that_goes_and_comes_is_found_again_and_nothing_is_lost(world: World
     with world.timed("loss noticed"):
         world.station.wait_for("reconnecting")
     world.station.drop(1)
-    eventually(lambda: sum(world.station.status()["queue"].values()) > 0, "the event waits in the buffer")
+    eventually(lambda: world.station.waiting() > 0, "the event waits in the buffer")
     world.router.air("wpa2")
     with world.timed("back by itself"):
         world.station.wait_for("operational")

@@ -85,6 +85,10 @@ class Station:
             connection.close()
         return facts
 
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return sum(row["count"] for row in self.status().get("backlog", {}).get("waiting", []))
+
     def wait_for(self, *states: str, seconds: float = PATIENCE_S) -> None:
         """Until it is in one of these states."""
         eventually(
@@ -96,6 +100,11 @@ class Station:
     def wait_verdict(self, code: str) -> None:
         """Until an attempt has ended with this code."""
         eventually(lambda: f"joining failed: {code}" in self.text(), f"the verdict {code}", PATIENCE_S)
+
+    def attempts(self) -> list[str]:
+        """What its log tells of tries to join."""
+        told = ("attempt with", "joining failed", "the network of before", "joined b")
+        return [line for line in self.text().splitlines() if any(each in line for each in told)]
 
     def hotspot(self) -> tuple[str, str]:
         """Name and key, as the card beside the station has them."""

@@ -58,6 +58,7 @@ class Guest:
         except MachineFailed as failure:
             (RESULTS.parent / f"wifi-{scenario}.log").write_text(str(failure))
             raise
+        (RESULTS.parent / f"wifi-{scenario}.log").write_text(said)
         seconds: dict[str, float] = json.loads(said.splitlines()[-1])["seconds"]
         seconds["whole scenario"] = round(time.monotonic() - began, 1)
         self._keep(scenario, seconds)
