@@ -294,6 +294,16 @@ CODES: list[tuple[str, Evidence, str]] = [
         Evidence(PSK_WAY, tuple(SILENT), 100, supplicant=frozenset({"scanning", "authenticating"})),
         verdict.NOT_FOUND,
     ),
+    (
+        "WPA3, wrong password, as hostapd answers it",
+        Evidence(SAE_WAY, tuple(SILENT), 100, True, frozenset({"authenticating"}), auth_status=1),
+        verdict.WRONG_PASSWORD,
+    ),
+    (
+        "WPA3, switched off since the scan",
+        Evidence(SAE_WAY, tuple(SILENT), 100, True, frozenset({"authenticating"})),
+        verdict.NOT_FOUND,
+    ),
     ("no such network", Evidence(PSK_WAY, tuple(NOT_FOUND)), verdict.NOT_FOUND),
     ("WPA2 in the air and never found", Evidence(PSK_WAY, tuple(NOT_FOUND), 70), verdict.REFUSED),
     ("no address", Evidence(PSK_WAY, tuple(NO_DHCP), 70), verdict.NO_ADDRESS),

@@ -205,6 +205,19 @@ async def test_the_list_is_sorted_and_knows_what_is_stored(
     ]
 
 
+async def test_the_list_of_before_stays_while_the_hotspot_has_the_radio(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    nm.hear(Point(b"Home", 70))
+    await port.start_hotspot(INFO)
+    nm.silence(b"Home")  # as NetworkManager does when it puts the radio into another mode
+    nm.hear(Point(b"Late", 40))
+    await until(lambda: {point.ssid for point in port._radio.points()} == {b"Late"})
+    assert [network.ssid for network in await port.scan()] == [b"Home", b"Late"]
+    await port.stop_hotspot()
+    assert [network.ssid for network in await port.scan()] == [b"Late"]
+
+
 @pytest.mark.parametrize(
     "error", ["org.freedesktop.NetworkManager.Device.NotAllowed", "org.freedesktop.DBus.Error.AccessDenied"]
 )

@@ -101,10 +101,9 @@ class NetworkManagerNetwork:
             log.warning("what an earlier life has left is still there: %s", error)
 
     async def scan(self, rescan: bool = False) -> list[Network]:
-        points = self._radio.points()
-        if rescan or not points:
+        if rescan or not (self._radio.points() or self._hotspot.heard):
             await self._radio.rescan()
-            points = self._radio.points()
+        points = [*self._radio.points(), *self._hotspot.heard]
         return networks(points, set(await self.stored()))
 
     async def join(self, credentials: Credentials) -> Link:

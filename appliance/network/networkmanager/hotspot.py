@@ -33,7 +33,7 @@ from appliance.network.port import HotspotFailed, HotspotInfo, JoinFailed
 log = logging.getLogger(__name__)
 
 UP_S = 30.0
-FRESH_S = 30.0
+FRESH_S = 10.0
 """A scan that ended so long ago is still what a person sees round the station."""
 
 
@@ -106,6 +106,12 @@ class Hotspot:
         self._channel: int | None = None
         self._own: IPv4Interface | None = None
         self._open: _Open | None = None
+        self._heard: list[AccessPoint] = []
+
+    @property
+    def heard(self) -> list[AccessPoint]:
+        """What was in the air before it opened; nothing while it is closed."""
+        return self._heard if self._open else []
 
     @property
     def info(self) -> HotspotInfo | None:
@@ -124,7 +130,9 @@ class Hotspot:
             await self._radio.wake(info.ssid.encode())
             if not self._radio.has_listened(FRESH_S):
                 await self._radio.rescan()  # once it is up, scanning disturbs its clients
-            await self._climb_down(info, self._radio.points())
+            points = self._radio.points()
+            await self._climb_down(info, points)
+            self._heard = points  # the list that NetworkManager keeps is empty now, with some radios
         except JoinFailed as failure:
             raise HotspotFailed(failure.code) from None
         except AccessRefused as error:

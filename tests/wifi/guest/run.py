@@ -32,7 +32,7 @@ def main(name: str) -> int:
         print(world.station.evidence(), traceback.format_exc(), sep="\n", flush=True)
         return 1
     finally:
-        print("\n".join(world.station.attempts()))
+        print(world.station.text())
         print(json.dumps({"scenario": name, "seconds": world.seconds}), flush=True)
     return 0
 

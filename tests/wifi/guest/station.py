@@ -101,11 +101,6 @@ class Station:
         """Until an attempt has ended with this code."""
         eventually(lambda: f"joining failed: {code}" in self.text(), f"the verdict {code}", PATIENCE_S)
 
-    def attempts(self) -> list[str]:
-        """What its log tells of tries to join."""
-        told = ("attempt with", "joining failed", "the network of before", "joined b")
-        return [line for line in self.text().splitlines() if any(each in line for each in told)]
-
     def hotspot(self) -> tuple[str, str]:
         """Name and key, as the card beside the station has them."""
         eventually(lambda: "hotspot started: " in self.text(), "the hotspot opens", PATIENCE_S)
