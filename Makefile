@@ -7,6 +7,7 @@ AXE := $(VENV)/axe/axe_playwright_python/axe.min.js
 RUN_DATA ?= run-data
 CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
+WORKERS ?= 2
 
 .PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night test-wifi wifi-image bench messages screenshots format system-packages
 
@@ -34,7 +35,7 @@ clean-run: $(STAMP) ## the same, from an empty disk
 test: $(STAMP) $(AXE) ## lint, types and the whole suite with browser, PostgreSQL and real processes
 	scripts/system-packages.sh test
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 lint: $(STAMP) ## ruff: format and rules
 	$(BIN)/ruff format --check .

@@ -14,6 +14,30 @@ from scripts.browser import CHROMEDRIVER, CHROMIUM, open_browser
 
 BrowserFactory = Callable[..., webdriver.Chrome]
 
+LONG = ("netfaults", "crash", "e2e", "hotspot", "networkmanager", "wifi", "bench")
+"""Folders whose tests mostly wait for real processes: they begin first, and the quick ones fill the gaps."""
+TOGETHER = ("netfaults", "crash", "hotspot", "networkmanager", "wifi", "bench")
+"""Folders that one worker takes whole: their worlds, or the processor's quiet, are not to be shared."""
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says what several workers may take apart; without workers only the order changes."""
+    for item in items:
+        folder, file = _place(item)
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else file))
+    items.sort(key=lambda item: _rank(_place(item)[0]))
+
+
+def _place(item: pytest.Item) -> tuple[str, str]:
+    """The room of a test, and its file."""
+    path = item.path.relative_to(TESTS)
+    return path.parts[0], path.as_posix()
+
+
+def _rank(folder: str) -> int:
+    return LONG.index(folder) if folder in LONG else len(LONG)
+
 
 @pytest.fixture
 def browsers(tmp_path: Path) -> Iterator[BrowserFactory]:
