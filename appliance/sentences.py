@@ -52,6 +52,8 @@ LEVELS = {
     ),
 }
 """By level of degradation: its code, what it means, and what to do."""
+EVERYTHING = N_("Everything is sent at once.")
+"""What the first level means."""
 BACKUP = N_("The first address of the cloud does not answer; the station uses %(address)s.")
 CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s s.")
 CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
