@@ -20,5 +20,5 @@ class PortalSettings:
     attempts_burst: int = 10
     attempts_interval: float = 15.0
     max_body: int = 16 * 1024  # bytes
-    max_streams: int = 16
+    max_streams: int = 32
     stream_pulse: float = 15.0
