@@ -97,6 +97,8 @@ def _station_commands(commands: Any) -> None:
     reset = _add(commands, "reset", _reset, "make this a new station: owner, keys and networks are removed")
     reset.add_argument("--purge", action="store_true", help="remove events that wait to be sent, too")
     reset.add_argument("--yes", action="store_true", help="do not ask")
+    pin = _add(commands, "pin", _pin, "the PIN of the technician's page")
+    pin.add_argument("--new", action="store_true", help="make another one, and let nobody wait any more")
 
 
 def _information_commands(commands: Any) -> None:
@@ -189,7 +191,15 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> Exit:
     ending = daemon.Ending.RESET
     while ending is daemon.Ending.RESET:
         ending = asyncio.run(daemon.run(settings, tail, watchdog_from(os.environ)))
-    return Exit.OK
+    return _again() if ending is daemon.Ending.RESTART else Exit.OK
+
+
+def _again() -> Exit:
+    """The service manager starts the program anew, or else the program itself does, in the same process."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
+    return Exit.RESTART
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> Exit:
@@ -232,6 +242,13 @@ def _answer(question: str) -> str:
         return input(question).strip().lower() if sys.stdin.isatty() else ""
     except EOFError:
         return ""
+
+
+def _pin(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.pin import show
+
+    print(_await(show(settings, new=arguments.new)))
+    return Exit.OK
 
 
 def _fingerprint(arguments: argparse.Namespace, settings: Settings) -> Exit:

@@ -56,6 +56,8 @@ class Control:
                 web.get("/status", self._status),
                 web.post("/register", self._register),
                 web.post("/reset", self._do_reset),
+                web.get("/pin", self._pin),
+                web.post("/pin", self._new_pin),
                 web.post("/locate", self._locate),
                 web.post("/retry", self._retry),
                 web.get("/buffer", self._backlog),
@@ -94,6 +96,16 @@ class Control:
             detail = "The station has stopped. Switch it off and on, then ask again."
             return _json({"code": "CTL-003", "detail": detail}, 409)
         return _json({"accepted": True}, 202)
+
+    async def _pin(self, _request: web.Request) -> web.Response:
+        return _json({"pin": self._front.pin})
+
+    async def _new_pin(self, _request: web.Request) -> web.Response:
+        try:
+            return _json({"pin": await self._front.new_pin()})
+        except OSError as error:
+            detail = f"The new PIN could not be written: {error.strerror}. Make room on the disk."
+            return _json({"code": "BUF-003", "detail": detail}, 503)
 
     async def _locate(self, _request: web.Request) -> web.Response:
         await self._front.locate()

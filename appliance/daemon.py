@@ -46,6 +46,7 @@ class Ending(Enum):
 
     STOPPED = "stopped"
     RESET = "reset"
+    RESTART = "restart"
 
 
 class _End(Exception):
@@ -55,7 +56,7 @@ class _End(Exception):
 
 
 async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
-    """Runs the station until a signal or a factory reset. Raises `StartRefused` with what to do."""
+    """Runs the station until a signal, a reset or a restart. Raises `StartRefused` with what to do."""
     paths = Paths(settings.data_dir)
     try:
         private_folder(paths.state)
@@ -127,6 +128,7 @@ async def _work(station: Station, settings: Settings, watchdog: Watchdog) -> End
                     group.create_task(_run(service), name=name)
                 group.create_task(keep_alive(watchdog, lambda: True, asyncio.sleep), name="watchdog")
                 group.create_task(footprint.settle(asyncio.sleep), name="footprint")
+                group.create_task(_restart(station.technician.restart_wished, ending), name="restart")
                 group.create_task(_finish(ending), name="ending")
         except* _End:
             watchdog.stopping()
@@ -141,6 +143,12 @@ def _on_step(step: Transition, ending: asyncio.Future[Ending]) -> None:
 
 async def _run(service: Service) -> None:
     await service()
+
+
+async def _restart(wished: asyncio.Event, ending: asyncio.Future[Ending]) -> None:
+    await wished.wait()
+    if not ending.done():
+        ending.set_result(Ending.RESTART)
 
 
 async def _finish(ending: asyncio.Future[Ending]) -> None:

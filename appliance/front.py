@@ -11,6 +11,7 @@ from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
+from appliance.technician import Technician
 from buffer.drain import Progress
 from buffer.drains import Drains
 from buffer.listing import Depth
@@ -61,6 +62,7 @@ class Front:
         drain: Drains,
         store: Store,
         figures: Callable[[], str],
+        technician: Technician,
     ) -> None:
         self._device = device
         self._conductor = conductor
@@ -68,6 +70,19 @@ class Front:
         self._drain = drain
         self._store = store
         self._figures = figures
+        self._technician = technician
+        # What stands behind the technician's PIN is not this file's affair.
+        self.check_pin = technician.check_pin
+        self.new_pin = technician.new_pin
+        self.test_connection = technician.test_connection
+        self.restart = technician.restart
+        self.reset = technician.reset
+        self.support_bundle = technician.support_bundle
+
+    @property
+    def pin(self) -> str:
+        """The technician's PIN, for who may open the control socket."""
+        return self._technician.pin
 
     def snapshot(self) -> Snapshot:
         """The picture now."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from appliance.identity.card import Card
 from firmware.clock import Clock
 from firmware.display import Card as ShownCard
-from firmware.display import Display
+from firmware.display import Display, grouped
 from firmware.errors import SoundUnavailable
 from firmware.led import Led
 from firmware.pattern import Pattern, pattern_for
@@ -32,8 +33,16 @@ _QUIET = {Trigger.RUNNING, Trigger.UPDATE_APPLIED, Trigger.UPDATE_FAILED, Trigge
 class Panel:
     """Follows the state. Nothing here can fail in a way that stops the station."""
 
-    def __init__(self, led: Led, display: Display, sound: Sound, clock: Clock) -> None:
+    def __init__(
+        self,
+        led: Led,
+        display: Display,
+        sound: Sound,
+        clock: Clock,
+        technician_pin: Callable[[], str] = lambda: "",
+    ) -> None:
         self._led, self._display, self._sound, self._clock = led, display, sound, clock
+        self._technician_pin = technician_pin
         self._state = State.UNINITIALIZED
         self._degraded = False
         self._locate_until: float | None = None
@@ -56,7 +65,9 @@ class Panel:
             self._shown = None
             self._display.clear()
         if step.moved and step.target in (State.OPERATIONAL, State.ERROR, State.HALTED):
-            self._display.show_status([f"Meteor station: {view_of(step.target).word}"])
+            pin = self._technician_pin()
+            lines = [f"Meteor station: {view_of(step.target).word}"]
+            self._display.show_status([*lines, *([f"Technician's PIN: {grouped(pin)}"] if pin else [])])
         self._refresh()
 
     def degraded(self, value: bool) -> None:
@@ -76,7 +87,9 @@ class Panel:
         if card == self._shown:
             return False
         self._shown = card
-        self._display.show_card(ShownCard(card.short_id, card.pin, card.link(cloud_url), cloud_url))
+        self._display.show_card(
+            ShownCard(card.short_id, card.pin, card.link(cloud_url), cloud_url, self._technician_pin())
+        )
         return True
 
     async def run(self) -> None:

@@ -38,6 +38,11 @@ class Paths:
         return self.identity / "hotspot.key"
 
     @property
+    def technician(self) -> Path:
+        """The technician's PIN and the count of wrong tries."""
+        return self.identity / "technician.json"
+
+    @property
     def state(self) -> Path:
         """Record, stored networks, configuration, counters."""
         return self.data / "state"

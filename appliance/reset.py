@@ -61,7 +61,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
         paths.reset_marker,
         {
             Holding.CREDENTIALS: _files(paths.device_key, paths.credentials),
-            Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key),
+            Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key, paths.technician),
             Holding.CONFIGURATION: _files(paths.config, paths.record),
             Holding.NETWORKS: forget_networks,
             Holding.EVENTS: _folders(paths.buffer, *elsewhere(paths), spool / "accepted", spool / "rejected"),

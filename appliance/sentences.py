@@ -52,6 +52,8 @@ LEVELS = {
     ),
 }
 """By level of degradation: its code, what it means, and what to do."""
+EVERYTHING = N_("Everything is sent at once.")
+"""What the first level means."""
 BACKUP = N_("The first address of the cloud does not answer; the station uses %(address)s.")
 MEDIA_STAY = N_("Pictures and recordings stay on the station: the owner switched their upload off.")
 MEDIA_STAY_ACTION = N_("Copy them from the station before they grow too old, or switch it on in the cloud.")

@@ -18,12 +18,14 @@ from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
 from appliance.device import Device, Fault
 from appliance.front import Front
+from appliance.gate import Gate
 from appliance.governor import Governor
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
 from appliance.identity.keys import DeviceKey, KeyDamaged, ephemeral, load_or_create
 from appliance.identity.nonces import Nonces
+from appliance.identity.technician import TechnicianFile
 from appliance.inbox import Inbox
 from appliance.intakes import IntakeLog, note
 from appliance.journal import Journal
@@ -41,6 +43,7 @@ from appliance.sources.accept import Accepted, Intake
 from appliance.sources.spool import Spool
 from appliance.stages.table import STAGES
 from appliance.status import StatusBoard
+from appliance.technician import Technician
 from appliance.telemetry.application import Application
 from appliance.telemetry.host import HostTelemetry
 from appliance.uplink.claim import Claiming
@@ -78,6 +81,7 @@ class Station:
     intake: Intake
     front: Front
     start_over: StartOver
+    technician: Technician
     services: list[tuple[str, Service]]
 
 
@@ -110,7 +114,10 @@ def build(
     configuration = Configuration(paths.state)
     backup = partial(_backup, configuration)
     drain = _drains(store, media, client, credentials, application, policy, backup)
-    panel = Panel(hardware.led(settings), hardware.display(settings), hardware.sound(), clock)
+    gate = Gate(TechnicianFile(paths.identity), clock.monotonic)
+    panel = Panel(
+        hardware.led(settings), hardware.display(settings), hardware.sound(), clock, lambda: gate.pin
+    )
     online = asyncio.Event()
     condition = Condition(application)
     heartbeat = Heartbeat(client, condition, online.wait)
@@ -157,8 +164,9 @@ def build(
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
-    front = Front(device, conductor, board, drain, store, meters)
     start_over = StartOver(paths, conductor)
+    technician = Technician(device, board, gate, start_over)
+    front = Front(device, conductor, board, drain, store, meters, technician)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
         ("link", watch.run),
@@ -183,6 +191,7 @@ def build(
         intake=intake,
         front=front,
         start_over=start_over,
+        technician=technician,
         services=services,
     )
 

@@ -208,6 +208,7 @@ class StatusBoard:
             clock=_clock(device.time),
             led=self._led(),
             recording=self._recording(),
+            duty=self._duty(),
             host=self._host_facts(),
             warnings=tuple(self._warnings()),
             log=tuple(self._tail.lines),
@@ -264,6 +265,14 @@ class StatusBoard:
             return view.Recording()
         stats = self.gathered.intake
         return view.Recording(None if stats.last is None else True, stats.last, stats.accepted)
+
+    def _duty(self) -> view.Duty:
+        """An unclaimed station sends nothing at all, so no level says anything about it."""
+        if not self._device.claimed:
+            return view.Duty()
+        level = self._governor.judgement.level
+        meaning = sentences.LEVELS[level][1] if level in sentences.LEVELS else sentences.EVERYTHING
+        return view.Duty(int(level), Sentence(meaning))
 
     def _host_facts(self) -> view.Host:
         if self.gathered is None:

@@ -10,17 +10,23 @@ QUIET_ZONE = 4
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a person needs to claim the station. `qr_text` and `pin` are secrets and stay out of every log."""
+    """What a person needs to claim the station. The codes are secrets and stay out of every log."""
 
     short_id: str
     pin: str = field(repr=False)
     qr_text: str = field(repr=False)
     address: str = ""
+    technician_pin: str = field(default="", repr=False)
 
     @property
     def grouped_pin(self) -> str:
         """The PIN in groups of three, as people read it aloud: `493 027`."""
-        return " ".join(self.pin[start : start + 3] for start in range(0, len(self.pin), 3))
+        return grouped(self.pin)
+
+
+def grouped(pin: str) -> str:
+    """Digits in groups of three."""
+    return " ".join(pin[start : start + 3] for start in range(0, len(pin), 3))
 
 
 class Display(Protocol):
@@ -91,6 +97,8 @@ def card_text(card: Card, *, coloured: bool) -> str:
     ]
     if card.address:
         lines += ["", "  Scan the code, or open this address and type both:", f"  {card.address}"]
+    if card.technician_pin:
+        lines += ["", f"  Technician's PIN  {grouped(card.technician_pin)}"]
     return "\n".join([*lines, "", ""])
 
 

@@ -24,7 +24,7 @@ class Holding(StrEnum):
     CREDENTIALS = "credentials"
     """Device key, certificate, tokens: all that lets the station act for its owner."""
     CLAIM_CARD = "claim_card"
-    """PIN and link secret; new ones are made for the next owner."""
+    """PIN and link secret, the hotspot's key, the technician's PIN; new ones are made for the next owner."""
     CONFIGURATION = "configuration"
     """What the cloud told the station to do."""
     NETWORKS = "networks"

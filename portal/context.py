@@ -29,6 +29,7 @@ class Context:
     templates: Environment
     assets: Assets
     tokens: Tokens
+    technicians: Tokens
     attempts: Attempts
     visitors: Visitors
     feed: Feed

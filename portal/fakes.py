@@ -8,14 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from portal.sentences import refusal
 from portal.ssid import display
 from portal.view import (
     NOTHING,
     Attempt,
     Backlog,
     Breaker,
+    Check,
     ClaimCard,
     Clock,
+    Duty,
     Host,
     JoinRequest,
     Led,
@@ -114,6 +117,15 @@ RUNNING = replace(
         ),
     ),
     breaker=Breaker(),
+    duty=Duty(1, Sentence("Everything is sent at once.")),
+)
+
+PIN = "739105"
+
+CHECKS = (
+    Check(Sentence("Network"), "running", Sentence("The station is connected by cable.")),
+    Check(Sentence("The cloud"), "failed", Sentence("The cloud did not answer in time.")),
+    Check(Sentence("Answer time"), "unknown", Sentence("Not tried.")),
 )
 
 NEARBY = (
@@ -153,6 +165,7 @@ class FakeStation:
         self.asked: list[tuple[str, Any]] = []
         self.seen: list[tuple[str, str]] = []
         self.refuse: Refusal | None = None
+        self.pin = PIN
         self._changed = asyncio.Condition()
 
     def snapshot(self) -> Snapshot:
@@ -220,6 +233,25 @@ class FakeStation:
 
     async def retry(self) -> None:
         self._ask("retry")
+
+    async def check_pin(self, pin: str, client: str) -> None:
+        self._ask("pin", client)
+        if pin != self.pin:
+            raise refusal("WEB-009", field="pin")
+
+    async def test_connection(self) -> Sequence[Check]:
+        self._ask("test")
+        return CHECKS
+
+    async def restart(self) -> None:
+        self._ask("restart")
+
+    async def reset(self, *, purge: bool) -> None:
+        self._ask("reset", purge)
+
+    async def support_bundle(self) -> bytes:
+        self._ask("bundle")
+        return b"\x1f\x8b played"
 
     def _ask(self, name: str, value: Any = None) -> None:
         if self.refuse is not None:

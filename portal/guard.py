@@ -13,11 +13,15 @@ from urllib.parse import urlsplit
 
 
 class Tokens:
-    """Makes and checks form tokens. Times are monotonic seconds."""
+    """Makes and checks form tokens. Times are monotonic seconds.
 
-    def __init__(self, secret: bytes, lifetime: float = 3600.0) -> None:
+    A token is good for its `purpose` alone, also where two purposes share the secret.
+    """
+
+    def __init__(self, secret: bytes, lifetime: float = 3600.0, purpose: str = "form") -> None:
         self._secret = secret
         self._lifetime = lifetime
+        self._purpose = purpose
 
     def issue(self, client: str, now: float) -> str:
         """A token that this client may send back until `now` plus the lifetime."""
@@ -32,7 +36,8 @@ class Tokens:
         return now <= int(expiry)
 
     def _mac(self, client: str, expiry: str) -> str:
-        return hmac.new(self._secret, f"{client}|{expiry}".encode(), hashlib.sha256).hexdigest()
+        text = f"{self._purpose}|{client}|{expiry}"
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 class Attempts:

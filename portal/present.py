@@ -16,7 +16,7 @@ from portal.answers import answers
 from portal.languages import Language
 from portal.measures import ago, clock_source, clock_time, duration, measure, size, unknown
 from portal.sentences import N_, TITLES
-from portal.view import PRIORITIES, TONES, Attempt, Breaker, Host, Led, NetworkInfo, Snapshot, Waiting
+from portal.view import PRIORITIES, TONES, Attempt, Breaker, Duty, Host, Led, NetworkInfo, Snapshot, Waiting
 
 _HOME = {
     "uninitialized": "/progress",
@@ -70,6 +70,7 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
             "last": ago(snapshot.uploads.last, now, language) or language.tell(N_("never")),
         },
         "clock": _clock(snapshot, language),
+        "duty": _duty(snapshot.duty, language),
         "led": _led(snapshot.led, language),
         "host": _host(snapshot.host, language),
         "recording": {"events": language.number(snapshot.recording.events)},
@@ -139,6 +140,13 @@ def _breaker(breaker: Breaker, language: Language) -> dict[str, str]:
         "reason": language.say(breaker.reason) or "–",
         "retry": "–" if breaker.retry_in is None else duration(breaker.retry_in, language),
     }
+
+
+def _duty(duty: Duty, language: Language) -> dict[str, str]:
+    if duty.level is None:
+        return {"level": "–", "meaning": ""}
+    level = language.tell(N_("%(level)s of 4"), level=language.number(duty.level))
+    return {"level": level, "meaning": language.say(duty.meaning)}
 
 
 def _clock(snapshot: Snapshot, language: Language) -> dict[str, str]:

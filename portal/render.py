@@ -54,10 +54,15 @@ def page(
     template: str,
     *,
     status: int = 200,
-    refresh: int | None = None,
+    refresh: int | str | None = None,
+    here: str = "/",
     **values: Any,
 ) -> web.Response:
-    """The page made from `template`; `refresh` reloads it after so many seconds where no script runs."""
+    """The page made from `template`; `refresh` reloads it after so many seconds where no script runs.
+
+    It may also say where to go then, as `<meta http-equiv="refresh">` does. `here` is where a change of the
+    language leads from the answer to a form.
+    """
     ctx = context.of(request)
     snapshot = ctx.station.snapshot()
     language = context.language(request)
@@ -72,7 +77,7 @@ def page(
         shown=shown(snapshot, language),
         revision=revision(snapshot, ctx.secret),
         token=ctx.tokens.issue(context.client(request), ctx.now()),
-        here=request.path_qs if request.method == "GET" else "/",
+        here=request.path_qs if request.method == "GET" else here,
         refresh=refresh,
         **values,
     )

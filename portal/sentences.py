@@ -86,6 +86,22 @@ WEB: dict[str, tuple[str, str]] = {
         N_("The station cannot do this right now."),
         N_("Wait a moment and try again."),
     ),
+    "WEB-009": (
+        N_("This is not the technician's PIN."),
+        N_("It has six digits. `meteor-appliance pin` on the station shows it, and so does its display."),
+    ),
+    "WEB-010": (
+        N_("Too many wrong PINs were tried. No PIN is looked at now."),
+        N_("Minutes to wait: %(minutes)s. `meteor-appliance pin --new` on the station ends the wait."),
+    ),
+    "WEB-011": (
+        N_("The page was open for more than 15 minutes, or your device got a new address."),
+        N_("Type the PIN again. Nothing was done."),
+    ),
+    "WEB-012": (
+        N_("This is not the short id of this station. Nothing was removed."),
+        N_("It stands at the top of this page; type it as it stands there."),
+    ),
 }
 
 TITLES: dict[str, str] = {

@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, language, progress, setup, status
+from portal.pages import claim, language, progress, setup, status, technician
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -54,6 +54,7 @@ def _context(station: Station, settings: PortalSettings, now: Callable[[], float
         templates=environment(),
         assets=Assets(),
         tokens=Tokens(secret, settings.token_lifetime),
+        technicians=Tokens(secret, settings.technician_lifetime, "technician"),
         attempts=Attempts(settings.attempts_burst, settings.attempts_interval),
         visitors=Visitors(),
         feed=Feed(station),
@@ -75,7 +76,9 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.post("/claim/code", claim.use_code),
         web.get("/status", status.show),
         web.post("/status/locate", status.locate),
-        web.post("/status/retry", status.retry),
+        web.get("/technician", technician.show),
+        web.post("/technician", technician.enter),
+        *(web.post(path, technician.behind_pin(action)) for path, action in technician.ACTIONS.items()),
         web.post("/language", language.choose),
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),

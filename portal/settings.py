@@ -16,8 +16,9 @@ class PortalSettings:
     locale: str = ""
     pseudo_locales: bool = False
     token_lifetime: float = 3600.0
+    technician_lifetime: float = 900.0
     attempts_burst: int = 10
     attempts_interval: float = 15.0
     max_body: int = 16 * 1024  # bytes
-    max_streams: int = 16
+    max_streams: int = 32
     stream_pulse: float = 15.0

@@ -45,7 +45,8 @@ NOTHING = Sentence("")
 class Refusal(Exception):
     """A request that is not granted: a stable code, why, what to do, and the form field it belongs to.
 
-    `field` is one of `network`, `name`, `password`, `claim_code`, or None when it concerns the whole form.
+    `field` is one of `network`, `name`, `password`, `claim_code`, `pin`, `short_id`, or None when it concerns
+    the whole form.
     `keep_as_typed` offers a box with which the person may insist on what was typed.
     """
 
@@ -207,6 +208,23 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a test: what was looked at, a tone, and what came of it."""
+
+    name: Sentence
+    tone: str
+    text: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """How much the station does now: the level, 1 for everything to 4 for the least, and what it means."""
+
+    level: int | None = None
+    meaning: Sentence = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent picture of the station; every page and the status JSON are drawn from it alone."""
 
@@ -230,6 +248,7 @@ class Snapshot:
     clock: Clock = Clock()
     led: Led = Led()
     recording: Recording = Recording()
+    duty: Duty = Duty()
     host: Host = Host()
     warnings: tuple[Notice, ...] = ()
     log: tuple[str, ...] = ()
@@ -298,6 +317,26 @@ class Station(Protocol):
 
     async def retry(self) -> None:
         """Try to send what waits now, without waiting for the breaker."""
+        ...
+
+    async def check_pin(self, pin: str, client: str) -> None:
+        """Returns when `pin` is the technician's; raises `Refusal` for a wrong one and while tries wait."""
+        ...
+
+    async def test_connection(self) -> Sequence[Check]:
+        """Try the way to the cloud now; takes up to a minute."""
+        ...
+
+    async def restart(self) -> None:
+        """End the program in good order and start it again; returns at once."""
+        ...
+
+    async def reset(self, *, purge: bool) -> None:
+        """Make this a new station, with `purge` without what waits to be sent; returns once it is sure."""
+        ...
+
+    async def support_bundle(self) -> bytes:
+        """The redacted support bundle, a .tar.gz."""
         ...
 
     def changes(self) -> AsyncIterator[Snapshot]:

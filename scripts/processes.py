@@ -196,6 +196,11 @@ class Station(Program):
             connection.close()
         return facts
 
+    def pin(self) -> str:
+        """The technician's."""
+        kept: dict[str, Any] = msgspec.json.decode((self.data / "identity/technician.json").read_bytes())
+        return str(kept["pin"])
+
     def state(self) -> str:
         return str(self.status()["state"])
 

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     SETTINGS = 5
     PERMISSION = 6
     WAITING = 7
+    RESTART = 8
 
 
 MEANING = {
@@ -27,6 +28,7 @@ MEANING = {
     Exit.SETTINGS: "a setting is wrong; the message names it",
     Exit.PERMISSION: "not allowed: run as the station's user",
     Exit.WAITING: "messages still wait to be sent",
+    Exit.RESTART: "a technician asked for a restart; the service manager starts it again",
 }
 
 

@@ -191,6 +191,26 @@ class CloudClient:
             return str(unreachable(error))
         return None if response.status == 200 else f"HTTP {response.status}"
 
+    async def knock(self) -> tuple[float, bool]:
+        """Asks the address in use for its health: seconds until the answer, and whether it is well.
+
+        Nothing is signed or counted. Raises `Unreachable`, also when something else answers.
+        """
+        sent = self.time.system.monotonic()
+        try:
+            async with self._open().get(
+                URL(self.endpoints.current + "/health"),
+                timeout=HEALTH_TIMEOUT,
+                allow_redirects=False,
+                ssl=self._tls or True,
+            ) as response:
+                body = await _body(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(error) from error
+        if response.status < 400 and not _peek(body, "server_time"):
+            raise Unreachable("connect", "Something answers in the cloud's place (a web page).")
+        return self.time.system.monotonic() - sent, response.status == 200
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portal.view import Refusal
 
-_STATUS = {"WEB-001": 403}
+_STATUS = {"WEB-001": 403, "WEB-009": 403, "WEB-010": 429, "WEB-011": 403}
 
 
 def status_of(refused: Refusal | None) -> int:

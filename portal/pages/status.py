@@ -1,4 +1,4 @@
-"""The technician's page, and the two things that may be asked of a station there."""
+"""The status page, which everybody may read, and the one thing that may be asked there before the claim."""
 
 from __future__ import annotations
 
@@ -23,14 +23,10 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def locate(request: web.Request) -> web.StreamResponse:
-    """`POST /status/locate`: blink the light."""
+    """`POST /status/locate`: blink the light, while a person still looks for a station of nobody's."""
     require_token(request, await posted(request))
-    await context.of(request).station.locate()
+    station = context.of(request).station
+    if station.snapshot().claimed:
+        return see_other("/technician")
+    await station.locate()
     return see_other("/status?done=locate")
-
-
-async def retry(request: web.Request) -> web.StreamResponse:
-    """`POST /status/retry`: try to send what waits."""
-    require_token(request, await posted(request))
-    await context.of(request).station.retry()
-    return see_other("/status?done=retry")

@@ -30,8 +30,8 @@ function news(status) {
   each("stale", (element) => { element.hidden = true; });
   patch(status.shown);
   // A real page load, not a patch: phones look again whether they are online only after one.
-  const follow = document.body.dataset.follow;
-  if (follow && follow !== status.revision) location.reload();
+  const { follow, to } = document.body.dataset;
+  if (follow && follow !== status.revision) to ? location.replace(to) : location.reload();
 }
 
 async function poll() {

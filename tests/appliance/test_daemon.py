@@ -24,6 +24,7 @@ from appliance.errors import StartRefused
 from appliance.files import to_the_end, write_atomically
 from appliance.identity.card import Card
 from appliance.identity.credentials import read_credentials
+from appliance.identity.technician import TechnicianFile
 from appliance.logs import Tail
 from appliance.paths import Paths
 from appliance.settings import Settings
@@ -32,7 +33,7 @@ from firmware.fakes import FakeWatchdog
 from protocol.signature import ReplayWindow
 from tests.appliance.fakes import FakeCloud, event
 from tests.appliance.workshop import PASSWORD, settings_for, until, write_scenario
-from tests.portal.phone import Phone
+from tests.portal.phone import Page, Phone
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -134,6 +135,11 @@ async def journey(settings: Settings, cloud: FakeCloud, folder: Path) -> None:
         await hand_in(settings, picture)
         await until(lambda: picture in cloud.media.values())
         await told(settings, "station_name", "South field")
+        pin = (await call(settings.control_socket, "GET", "/pin"))[1]["pin"]
+        desk = await enter(phone, f"{(int(pin) + 1) % 10**6:06d}", 403)
+        desk = await enter(phone, pin)
+        for path in ("/technician/locate", "/technician/retry", "/technician/test", "/support-bundle"):
+            assert (await phone.session.post(home + path, data=desk.form(path).fields)).status == 200, path
         answered, _ = await call(settings.control_socket, "POST", "/reset")
         assert answered == 202
         assert await asyncio.wait_for(task, 20) is daemon.Ending.RESET
@@ -143,6 +149,13 @@ async def join(phone: Phone, password: str) -> None:
     """As a browser without scripts does it: the list, a network, its password."""
     page = await phone.follow(await phone.open("/setup"), "Home")
     assert (await phone.send(page, "/setup/join", password=password)).status == 200
+
+
+async def enter(phone: Phone, pin: str, status: int = 200) -> Page:
+    """The technician's page behind a PIN."""
+    page = await phone.send(await phone.open("/technician"), "/technician", pin=pin)
+    assert page.status == status, page.text
+    return page
 
 
 async def until_failed(phone: Phone) -> None:
@@ -183,7 +196,7 @@ async def test_no_secret_is_ever_logged_even_at_the_finest_level(
     secrets = Secrets(settings, cloud, monkeypatch)
     cloud.desired = {"device": {"debug_mode": True}}
     await journey(settings, cloud, tmp_path)
-    assert len(secrets.found()) >= 7
+    assert len(secrets.found()) >= 8
     assert "claimed as North roof" in caplog.text
     for name, secret in secrets.found().items():
         assert secret not in caplog.text, f"{name} was logged"
@@ -216,6 +229,7 @@ class Secrets:
             "PIN": card.pin,
             "link secret": card.link_secret,
             "hotspot key": paths.hotspot_key.read_text(),
+            "technician's PIN": TechnicianFile(paths.identity).current().pin,
             "device key": paths.device_key.read_text().splitlines()[1],
         }
 
@@ -231,6 +245,32 @@ async def test_after_a_reset_the_next_start_is_another_station(settings: Setting
     async with living(settings):
         after = await reach(settings, "setup")
     assert after["short_id"] != before["short_id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "ending"),
+    [
+        ("/technician/restart", False, daemon.Ending.RESTART),
+        ("/technician/reset", True, daemon.Ending.RESET),
+    ],
+)
+async def test_a_technicians_page_ends_the_daemon_in_good_order_and_gets_its_answer(
+    settings: Settings, path: str, typed: bool, ending: daemon.Ending
+) -> None:
+    home = f"http://127.0.0.1:{settings.portal.port}"
+    async with living(settings) as task, Phone(home) as phone:
+        facts = await reach(settings, "setup")
+        pin = (await call(settings.control_socket, "GET", "/pin"))[1]["pin"]
+        short_id = {"short_id": facts["short_id"]} if typed else {}
+        page = await phone.send(await enter(phone, pin), path, **short_id)
+        assert (page.status, "The station starts" in page.text) == (200, True)
+        assert await asyncio.wait_for(task, 30) is ending
+    async with await Store.open(Paths(settings.data_dir).buffer_file):
+        pass
+    async with living(settings):
+        await reach(settings, "setup")
+        after = (await call(settings.control_socket, "GET", "/pin"))[1]["pin"]
+    assert (after == pin) is (ending is daemon.Ending.RESTART)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -8,6 +8,8 @@ import pytest
 
 from appliance.identity.card import Card
 from appliance.panel import LOCATE_S, Panel
+from firmware.display import Card as ShownCard
+from firmware.display import card_text
 from firmware.errors import SoundUnavailable
 from firmware.fakes import FakeClock, FakeDisplay, FakeLed, FakeSound
 from firmware.sound import Cue
@@ -22,7 +24,7 @@ class World:
 
     def __init__(self) -> None:
         self.led, self.display, self.sound, self.clock = FakeLed(), FakeDisplay(), FakeSound(), FakeClock()
-        self.panel = Panel(self.led, self.display, self.sound, self.clock)
+        self.panel = Panel(self.led, self.display, self.sound, self.clock, lambda: "739105")
 
     def step(self, source: State, trigger: Trigger, target: State) -> None:
         self.panel.follow(Transition(source, trigger, target))
@@ -108,3 +110,14 @@ def test_many_steps_at_once_never_wait_for_a_sound() -> None:
     for _ in range(50):
         world.step(State.UNINITIALIZED, Trigger.POWER_ON, State.INITIALIZING)
     assert world.light == "initializing"
+
+
+def test_the_display_tells_the_technicians_pin_to_whoever_stands_there() -> None:
+    world = World()
+    world.panel.show_card(CARD, "https://cloud.example.org")
+    shown = world.display.shown
+    assert isinstance(shown, ShownCard)
+    assert "Technician's PIN  739 105" in card_text(shown, coloured=False)
+    assert "739105" not in repr(shown)
+    world.step(State.ACTIVATING, Trigger.ACTIVATED, State.OPERATIONAL)
+    assert world.display.shown == ("Meteor station: Running", "Technician's PIN: 739 105")

@@ -42,7 +42,7 @@ def waiting(paths: Paths) -> int:
         return sum(level.count for level in reader.depth().levels.values())
 
 
-GONE = ("device_key", "credentials", "card", "hotspot_key", "config", "record")
+GONE = ("device_key", "credentials", "card", "hotspot_key", "technician", "config", "record")
 
 
 def radio(folder: Path, paths: Paths) -> SimulatedNetwork:

@@ -124,7 +124,8 @@ def hand_in(station: Station) -> dict[str, Shot]:
 def send(station: Station) -> None:
     """A person presses "Send now"."""
     phone = Browser(station.url())
-    phone.send(phone.get("/status"), "/status/retry")
+    desk = phone.send(phone.get("/technician"), "/technician", pin=station.pin())
+    assert phone.send(desk, "/technician/retry").status == 200
 
 
 def test_a_night_without_the_cloud_arrives_once_and_whole_in_little_memory(

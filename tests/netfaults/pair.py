@@ -118,7 +118,9 @@ class Pair:
     def send_now(self) -> None:
         """The technician presses "Send now" on the station's page, which may ask for more patience."""
         phone = Browser(self.station.url())
-        page = phone.send(phone.get("/status"), "/status/retry")
+        page = phone.send(phone.get("/technician"), "/technician", pin=self.station.pin())
+        if page.status == 200:
+            page = phone.send(page, "/technician/retry")
         assert page.status in (200, 429), page.text
 
     def logs(self) -> dict[str, str]:

@@ -44,7 +44,7 @@ class _Reader(HTMLParser):
         if tag == "html":
             self.language, self.direction = at.get("lang", ""), at.get("dir", "")
         elif tag == "meta" and at.get("http-equiv") == "refresh":
-            self.refresh = int(at["content"])
+            self.refresh = int(at["content"].partition(";")[0])
         elif tag in ("script", "style", "title"):
             self._silent += 1
         elif tag == "a" and "href" in at:

@@ -10,7 +10,7 @@ import jinja2
 import pytest
 from babel.messages.extract import extract_from_file
 
-from appliance import front, recognised
+from appliance import checkup, front, recognised
 from appliance import sentences as station_sentences
 from appliance.network.verdict import VERDICTS
 from firmware.pattern import PATTERNS
@@ -88,7 +88,7 @@ def test_what_the_station_says_is_what_extraction_finds() -> None:
     said = {text for verdict in VERDICTS.values() for text in (verdict.sentence, verdict.action)}
     said |= {pattern.spoken for pattern in PATTERNS}
     said |= {str(station_sentences.step(s, claimed=claimed).text) for s in State for claimed in (True, False)}
-    for module in (front, station_sentences, recognised):
+    for module in (front, station_sentences, recognised, checkup):
         said |= {text for text in _constants(module) if " " in text}
     assert len(said) > 100
     assert sorted(said - extracted()) == []
@@ -110,7 +110,7 @@ def test_templates_hold_no_message_that_breaks_when_filled_in() -> None:
 
 @pytest.mark.parametrize("code", sorted(sentences.FORM | sentences.WEB))
 def test_every_code_has_a_sentence_and_one_action(code: str) -> None:
-    refused = sentences.refusal(code, ssid="x", count="1", characters="’", seconds="9")
+    refused = sentences.refusal(code, ssid="x", count="1", characters="’", seconds="9", minutes="2")
     assert str(refused.sentence).endswith(".")
     assert str(refused.action).endswith(".")
 

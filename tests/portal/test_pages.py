@@ -64,9 +64,11 @@ PAGES: dict[str, tuple[Snapshot, str]] = {
     "claim without a card": (replace(IN_SETUP, card=None), "/claim"),
     "claim code": (IN_SETUP, "/claim?enter"),
     "activating": (ACTIVATING, "/claim"),
-    "status": (RUNNING, "/status?done=locate"),
+    "status": (RUNNING, "/status"),
+    "status blinking": (WAITING_FOR_CLAIM, "/status?done=locate"),
     "status troubled": (TROUBLED, "/status"),
     "status in setup": (IN_SETUP, "/status"),
+    "technician's PIN": (RUNNING, "/technician"),
     "not found": (RUNNING, "/nowhere"),
 }
 
@@ -326,24 +328,26 @@ async def test_the_status_page_answers_five_questions_first(phone: Phone, statio
     ]
     places = [text.index(question) for question in questions]
     assert places == sorted(places)
-    assert places[-1] < text.index("Blink the light")
+    assert places[-1] < text.index("For technicians")
 
 
-async def test_a_technician_can_blink_the_light_and_send_now(phone: Phone, station: FakeStation) -> None:
-    await station.show(RUNNING)
+async def test_anybody_may_blink_the_light_of_a_station_that_is_nobodys(
+    phone: Phone, station: FakeStation
+) -> None:
     page = await phone.open("/status")
     assert "blinks now" in (await phone.send(page, "/status/locate")).text
-    assert "tries to send now" in (await phone.send(page, "/status/retry")).text
-    assert [name for name, _ in station.asked] == ["locate", "retry"]
+    await station.show(RUNNING)
+    assert (await phone.send(page, "/status/locate")).path == "/technician"
+    assert [name for name, _ in station.asked] == ["locate"]
+    assert [form.action for form in (await phone.open("/status")).forms] == ["/language"], "read only"
 
 
 async def test_what_the_station_cannot_do_now_is_a_page_with_a_code(
     phone: Phone, station: FakeStation
 ) -> None:
-    await station.show(RUNNING)
     page = await phone.open("/status")
     station.refuse = refusal("WEB-008")
-    assert "WEB-008" in (await phone.send(page, "/status/retry")).text
+    assert "WEB-008" in (await phone.send(page, "/status/locate")).text
 
 
 async def test_a_claim_link_is_offered_only_where_it_can_work(phone: Phone, station: FakeStation) -> None:

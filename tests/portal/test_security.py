@@ -9,10 +9,20 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from portal.fakes import RUNNING, FakeStation
+from portal.fakes import PIN, RUNNING, FakeStation
 from portal.server import create_app
 from portal.settings import PortalSettings
 from tests.portal.phone import Phone
+
+TECHNICIANS = [
+    "/technician/locate",
+    "/technician/retry",
+    "/technician/test",
+    "/technician/restart",
+    "/technician/reset",
+    "/support-bundle",
+]
+"""Behind the PIN; what they ask for themselves is in test_technician.py."""
 
 POSTS = [
     "/setup/scan",
@@ -20,7 +30,7 @@ POSTS = [
     "/setup/cancel",
     "/claim/code",
     "/status/locate",
-    "/status/retry",
+    "/technician",
     "/language",
 ]
 
@@ -29,6 +39,7 @@ ANY = {
     "password": "correct horse",
     "claim_code": "mct_abcdef",
     "language": "en-XA",
+    "pin": PIN,
 }
 
 
@@ -48,7 +59,7 @@ async def post(
 
 def test_the_list_of_forms_here_is_complete() -> None:
     routes = create_app(FakeStation()).router.routes()
-    assert sorted(POSTS) == sorted(
+    assert sorted(POSTS + TECHNICIANS) == sorted(
         route.resource.canonical for route in routes if route.method == "POST" and route.resource
     )
     assert {route.method for route in routes} == {"GET", "HEAD", "POST"}
@@ -65,7 +76,7 @@ async def test_a_form_without_our_token_does_nothing(
     assert "Set-Cookie" not in headers
 
 
-@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("path", POSTS + TECHNICIANS)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -116,7 +127,7 @@ async def test_changing_the_language_is_not_a_try(address: str, phone: Phone) ->
     assert {(await post(address, "/language", data))[0] for _ in range(12)} == {303}
 
 
-@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("path", POSTS + TECHNICIANS)
 async def test_a_body_beyond_the_limit_is_refused(address: str, station: FakeStation, path: str) -> None:
     status, body, _ = await post(address, path, {"password": "x" * 20_000})
     assert (status, station.asked) == (413, [])
@@ -180,7 +191,16 @@ async def test_no_page_needs_what_the_policy_forbids(phone: Phone, path: str) ->
 
 
 async def test_loading_pages_changes_nothing(phone: Phone, station: FakeStation) -> None:
-    for path in ("/setup", "/setup?network=other", "/progress", "/claim", "/status", "/api/status", *POSTS):
+    for path in (
+        "/setup",
+        "/setup?network=other",
+        "/progress",
+        "/claim",
+        "/status",
+        "/api/status",
+        *POSTS,
+        *TECHNICIANS,
+    ):
         await phone.open(path)
     assert station.asked == []
 

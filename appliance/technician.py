@@ -1,0 +1,82 @@
+"""What the station does for a technician who knows its PIN. Pages are the portal's, tries the gate's."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import tarfile
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance import checkup
+from appliance.device import Device
+from appliance.gate import Gate
+from appliance.reset import StartOver
+from appliance.settings import Settings, describe
+from appliance.status import StatusBoard
+from portal.present import facts
+from portal.sentences import refusal
+from portal.view import Check
+
+log = logging.getLogger(__name__)
+
+
+class Technician:
+    """One for the life of the program."""
+
+    def __init__(self, device: Device, board: StatusBoard, gate: Gate, start_over: StartOver) -> None:
+        self._device = device
+        self._board = board
+        self._gate = gate
+        self._start_over = start_over
+        self._testing = asyncio.Lock()
+        self.restart_wished = asyncio.Event()
+        """Set when the program shall end and start again."""
+
+    @property
+    def pin(self) -> str:
+        """For the display and the command line of the same user."""
+        return self._gate.pin
+
+    async def check_pin(self, pin: str, client: str) -> None:
+        """Returns for the right PIN. Raises `Refusal`."""
+        await self._gate.enter(pin, client)
+
+    async def new_pin(self) -> str:
+        """Another PIN. Raises `OSError`."""
+        return await self._gate.renew()
+
+    async def test_connection(self) -> Sequence[Check]:
+        """Asks the cloud a few times. Raises `Refusal` (WEB-008) while another test runs."""
+        if self._testing.locked():
+            raise refusal("WEB-008")
+        async with self._testing:
+            return await checkup.test_connection(self._device.network.link(), self._device.client)
+
+    async def restart(self) -> None:
+        """Ends this life of the program; what it was asked before is on disk."""
+        log.warning("a technician restarts the station")
+        self.restart_wished.set()
+
+    async def reset(self, *, purge: bool) -> None:
+        """Durable when it returns. Raises `Refusal` (WEB-008) in `halted`."""
+        log.warning("a technician resets the station; events are %s", "removed" if purge else "kept")
+        if not await self._start_over.ask(purge=purge):
+            raise refusal("WEB-008")
+
+    async def support_bundle(self) -> bytes:
+        """The picture of the pages, without the claim card, and the settings, secrets hidden."""
+        status = msgspec.json.format(msgspec.json.encode(facts(self._board.snapshot())), indent=2)
+        return await asyncio.to_thread(_packed, status, self._device.settings)
+
+
+def _packed(status: bytes, settings: Settings) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, content in (("status.json", status), ("settings.toml", describe(settings).encode())):
+            member = tarfile.TarInfo(f"support/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
