@@ -50,9 +50,10 @@ ONLINE: dict[str, Answer] = {
     # Firefox
     "/canonical.html": Answer(200, _FIREFOX),
     "/success.txt": Answer(200, "success\n", "text/plain"),
-    # NetworkManager as Debian and GNOME ask
+    # NetworkManager as Debian, GNOME and Arch ask; others by the header that every answer has then
     "/nm": Answer(200, "NetworkManager is online\n", "text/plain"),
     "/check_network_status.txt": Answer(200, "NetworkManager is online\n", "text/plain"),
+    "/nm-check.txt": Answer(200, "NetworkManager is online\n", "text/plain"),
     # Kindle
     "/kindle-wifi/wifistub.html": Answer(
         200, "<html><body>81ce4465-7167-4dcb-835b-dcc9e44c112a</body></html>"

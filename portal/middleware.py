@@ -58,7 +58,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _failure(request: web.Request, failure: web.HTTPException) -> web.Response:
-    if failure.status == 404 and setup_goes_on(context.of(request).station.snapshot()):
+    if _leads_to_the_portal(request, failure) and setup_goes_on(context.of(request).station.snapshot()):
         return redirect(request, "/")
     retry_after = failure.headers.get("Retry-After", "30")
     refused = refusal(_CODES.get(failure.status, "WEB-007"), seconds=retry_after)
@@ -69,6 +69,18 @@ def _failure(request: web.Request, failure: web.HTTPException) -> web.Response:
     return response
 
 
+def _leads_to_the_portal(request: web.Request, failure: web.HTTPException) -> bool:
+    """What is not here, and what some program of the phone sends to somebody else in a form of its own."""
+    return failure.status == 404 or (failure.status == 405 and not _own(request))
+
+
+def _own(request: web.Request) -> bool:
+    """Whether this station is meant. A whole address in the request line outweighs Host (RFC 9112 §3.2.2)."""
+    whole = not request.raw_path.startswith("/")
+    host = (request.url.host or "") if whole else request.headers.get("Host", "")
+    return is_own_host(host, frozenset(context.of(request).settings.names))
+
+
 def _error_page(request: web.Request, refused: Refusal, status: int) -> web.Response:
     return page(request, "error.html", status=status, refused=refused)
 
@@ -77,15 +89,19 @@ def _error_page(request: web.Request, refused: Refusal, status: int) -> web.Resp
 async def captive(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Probes and everything meant for somebody else get the captive answer instead of a page."""
     ctx = context.of(request)
-    own = is_own_host(request.headers.get("Host", ""), frozenset(ctx.settings.names))
     if request.method not in ("GET", "HEAD"):
         return await handler(request)
     client = context.client(request)
-    answer = decide(request.path, own_host=own, done=ctx.visitors.done(client, ctx.station.snapshot()))
+    done = ctx.visitors.done(client, ctx.station.snapshot())
+    answer = decide(request.path, own_host=_own(request), done=done)
     if answer is None:
         return await handler(request)
     await ctx.station.client_seen(client, "probe")
-    return _respond(request, answer)
+    response = _respond(request, answer)
+    if done:
+        # NetworkManager believes it whatever the status: distributions ask at paths of their own, and at "/".
+        response.headers["X-NetworkManager-Status"] = "online"
+    return response
 
 
 def _respond(request: web.Request, answer: Answer) -> web.Response:
