@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from appliance.configuration.apply import Configuration
 from appliance.files import to_the_end
+from appliance.headless.boot import BootFile
 from appliance.identity.card import Card, CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -63,6 +64,7 @@ class Device:
     key: DeviceKey
     card: CardFile
     hotspot_key: HotspotKey
+    boot: BootFile
     credentials: CredentialsFile
     journal: Journal
     client: CloudClient

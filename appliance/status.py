@@ -188,6 +188,7 @@ class StatusBoard:
             short_id=device.key.short_id,
             claimed=device.claimed,
             hotspot=device.network.hotspot() is not None,
+            country="" if device.boot.language else device.boot.country,
             network=_network(device.network.link()),
             attempt=self._attempt(),
             card=None if device.claimed or device.fault else self._card(),
@@ -294,6 +295,7 @@ class StatusBoard:
         if device.heartbeat.last_failure and device.claimed:
             why = reason(device.heartbeat.last_failure)
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
+        notices += device.boot.notices
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
