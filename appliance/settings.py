@@ -72,6 +72,7 @@ class NetworkSection(Section, frozen=True):
     scenario: str | None = None
     retry_seconds: Seconds = 180
     configuring_timeout_seconds: Seconds = 600
+    hotspot_open: bool = False
 
 
 class BufferSection(Section, frozen=True):

@@ -178,6 +178,7 @@ class StatusBoard:
         """The picture now."""
         device, state = self._device, self._conductor.state
         seen = view_of(state)
+        opened, coded = device.network.hotspot(), device.code_for_hotspot() is not None
         return Snapshot(
             state=state.value,
             phase=seen.phase.value,
@@ -187,11 +188,13 @@ class StatusBoard:
             station_name=device.name,
             short_id=device.key.short_id,
             claimed=device.claimed,
-            hotspot=device.network.hotspot() is not None,
+            hotspot=opened is not None,
+            hotspot_open=opened is not None and opened.open,
+            code_needed=coded,
             country="" if device.boot.language else device.boot.country,
             network=_network(device.network.link()),
             attempt=self._attempt(),
-            card=None if device.claimed or device.fault else self._card(),
+            card=None if device.claimed or device.fault or coded else self._card(),
             backlog=self._backlog(),
             breaker=_breaker(self._drain.progress().breaker),
             files=_breaker(self._drain.files().breaker),

@@ -10,12 +10,17 @@ QUIET_ZONE = 4
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a person needs to claim the station. `qr_text` and `pin` are secrets and stay out of every log."""
+    """What a person needs to set the station up and claim it.
+
+    `qr_text`, `pin` and `hotspot_key` are secrets and stay out of every log.
+    """
 
     short_id: str
     pin: str = field(repr=False)
     qr_text: str = field(repr=False)
     address: str = ""
+    hotspot: str = ""
+    hotspot_key: str = field(default="", repr=False)
 
     @property
     def grouped_pin(self) -> str:
@@ -91,7 +96,14 @@ def card_text(card: Card, *, coloured: bool) -> str:
     ]
     if card.address:
         lines += ["", "  Scan the code, or open this address and type both:", f"  {card.address}"]
+    if card.hotspot:
+        lines += ["", *hotspot_lines(card.hotspot, card.hotspot_key)]
     return "\n".join([*lines, "", ""])
+
+
+def hotspot_lines(name: str, key: str) -> list[str]:
+    """How to get onto the set-up hotspot, as lines of text."""
+    return [f"  Wi-Fi    {name}", f"  Key      {key}"]
 
 
 def qr_modules(text: str) -> list[list[bool]]:

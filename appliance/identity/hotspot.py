@@ -33,6 +33,13 @@ class HotspotKey:
         write_atomically(self._path, key.encode("ascii"))
         return key
 
+    def is_chosen(self) -> bool:
+        """Whether somebody chose the key, and so knows it without a display. Blocks for a small file."""
+        try:
+            return self._path.read_bytes().startswith(_CHOSEN.encode())
+        except FileNotFoundError:
+            return False
+
     def choose(self, key: str) -> None:
         """Takes the owner's own key, of 8 to 63 ASCII characters. Durable on return. Raises `OSError`."""
         write_atomically(self._path, (_CHOSEN + key).encode("ascii"))
