@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from appliance.configuration.apply import Configuration
 from appliance.files import to_the_end
+from appliance.headless.boot import BootFile
 from appliance.identity.card import Card, CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -63,6 +64,7 @@ class Device:
     key: DeviceKey
     card: CardFile
     hotspot_key: HotspotKey
+    boot: BootFile
     credentials: CredentialsFile
     journal: Journal
     client: CloudClient
@@ -76,6 +78,7 @@ class Device:
     fault: Fault | None = None
     claim: ClaimProgress = field(default_factory=ClaimProgress)
     envelope: Envelope | None = None
+    hotspot_code: str | None = field(default=None, repr=False)
     _start_noted: bool = False
 
     @property
@@ -104,13 +107,30 @@ class Device:
         if self.network.hotspot() is not None:
             return
         key = await to_the_end(self.hotspot_key.current)
-        info = HotspotInfo(f"Meteor-{self.key.short_id}", key, HOTSPOT_ADDRESS)
+        known = self.panel.has_display or await to_the_end(self.hotspot_key.is_chosen)
+        wanted = self.boot.hotspot_open or self.settings.network.hotspot_open
+        may = known or self.boot.hotspot_open
+        if wanted and not may:
+            log.warning("the hotspot stays protected: nothing here can show the code that an open one needs")
+        name = f"Meteor-{self.key.short_id}"
+        info = HotspotInfo(name, key, HOTSPOT_ADDRESS, open=wanted and may, may_be_open=known)
+        self.hotspot_code = key if known else None
         try:
             await self.network.start_hotspot(info)
         except HotspotFailed as failure:
             log.warning("no hotspot: %s", failure)
             return
+        opened = self.network.hotspot()
+        if opened is not None and opened.open:
+            log.warning("the hotspot %s is open: everybody near it can see what is typed there", info.ssid)
+        self.panel.show_hotspot(info.ssid, key)
         log.info("hotspot started: %s", info.ssid)
+
+    def code_for_hotspot(self) -> str | None:
+        """What the page must be told before it takes a network: on an open hotspot, where somebody can know
+        it. None while nothing is asked."""
+        hotspot = self.network.hotspot()
+        return self.hotspot_code if hotspot is not None and hotspot.open else None
 
     async def publish_card(self) -> None:
         """Shows PIN and QR code wherever this station can show something."""

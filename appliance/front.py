@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.keycheck import KeyCheck
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
 from appliance.technician import Technician
@@ -70,6 +71,7 @@ class Front:
         self._drain = drain
         self._store = store
         self._figures = figures
+        self._key_check = KeyCheck()
         self._technician = technician
         # What stands behind the technician's PIN is not this file's affair.
         self.check_pin = technician.check_pin
@@ -111,6 +113,7 @@ class Front:
         """
         if self._conductor.state not in _JOINABLE:
             raise Refusal("NET-120", Sentence(BUSY), Sentence(BUSY_ACTION))
+        self._check_code(request.code)
         log.info("a person chose a network")
         self._device.inbox.join(
             Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
@@ -122,12 +125,13 @@ class Front:
         except TimeoutError:
             log.warning("the choice of a network is not taken up after %.0f s", TAKEN_S)
 
-    async def use_claim_code(self, token: str) -> None:
+    async def use_claim_code(self, token: str, code: str = "") -> None:
         """Keeps the code durably; it is used as soon as the station is online."""
         if self._device.claimed:
             raise Refusal("REG-003", Sentence(CLAIMED), Sentence(CLAIMED_ACTION))
         if self._conductor.state not in _CLAIMABLE:
             raise Refusal("CTL-004", Sentence(NOT_NOW), Sentence(BUSY_ACTION))
+        self._check_code(code)
         try:
             parsed = parse_claim_token(token)
         except CodeRefused:
@@ -135,6 +139,11 @@ class Front:
             raise refused from None
         await self._device.journal.change(lambda record: replace(record, claim_token=parsed, last_error=None))
         self._device.inbox.claim_changed()
+
+    def _check_code(self, typed: str) -> None:
+        """On an open hotspot only who can read the station's key may set it up. Raises `Refusal`."""
+        if (key := self._device.code_for_hotspot()) is not None:
+            self._key_check.check(typed, key, self._device.time.system.monotonic())
 
     async def cancel(self) -> None:
         """Back to the choice of networks."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from appliance.identity.card import Card
 from firmware.clock import Clock
 from firmware.display import Card as ShownCard
-from firmware.display import Display, grouped
+from firmware.display import Display, NoDisplay, grouped, hotspot_lines
 from firmware.errors import SoundUnavailable
 from firmware.led import Led
 from firmware.pattern import Pattern, pattern_for
@@ -49,6 +49,7 @@ class Panel:
         self._cues: asyncio.Queue[Cue] = asyncio.Queue(maxsize=4)
         self._relight = asyncio.Event()
         self._shown: Card | None = None
+        self._hotspot = ("", "")
         self._refresh()
 
     @property
@@ -87,10 +88,28 @@ class Panel:
         if card == self._shown:
             return False
         self._shown = card
-        self._display.show_card(
-            ShownCard(card.short_id, card.pin, card.link(cloud_url), cloud_url, self._technician_pin())
+        shown = ShownCard(
+            card.short_id,
+            card.pin,
+            card.link(cloud_url),
+            cloud_url,
+            self._technician_pin(),
+            *self._hotspot,
         )
+        self._display.show_card(shown)
         return True
+
+    @property
+    def has_display(self) -> bool:
+        """Whether a person can read something here."""
+        return not isinstance(self._display, NoDisplay)
+
+    def show_hotspot(self, name: str, key: str) -> None:
+        """Puts name and key of the set-up hotspot on the display; the next claim card has them too."""
+        if (name, key) != self._hotspot:
+            self._hotspot, self._shown = (name, key), None
+        if self._shown is None:
+            self._display.show_status(hotspot_lines(name, key))
 
     async def run(self) -> None:
         """Keeps light and sound going until cancelled."""

@@ -73,6 +73,11 @@ class Paths:
         return self.state / "reset.json"
 
     @property
+    def boot_copy(self) -> Path:
+        """What was taken from the file on the boot partition."""
+        return self.state / "boot.json"
+
+    @property
     def clock_floor(self) -> Path:
         """The latest time that was known to be right."""
         return self.state / "clock"

@@ -62,7 +62,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
         {
             Holding.CREDENTIALS: _files(paths.device_key, paths.credentials),
             Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key, paths.technician),
-            Holding.CONFIGURATION: _files(paths.config, paths.record),
+            Holding.CONFIGURATION: _files(paths.config, paths.record, paths.boot_copy),
             Holding.NETWORKS: forget_networks,
             Holding.EVENTS: _folders(paths.buffer, *elsewhere(paths), spool / "accepted", spool / "rejected"),
         },

@@ -32,10 +32,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class DeviceSection(Section, frozen=True):
-    """`data_dir` holds everything that must survive; `name` is shown until the owner names the station."""
+    """`data_dir` holds everything that must survive; `name` is shown until the owner names the station.
+
+    `boot_folders` are where a `meteor.txt` is looked for (`appliance/headless`).
+    """
 
     data_dir: Annotated[str, Meta(min_length=1)] = "/var/lib/meteor"
     name: Annotated[str, Meta(min_length=1, max_length=80)] = "Meteor station"
+    boot_folders: tuple[str, ...] = ("/boot/firmware", "/boot")
 
 
 class CloudSection(Section, frozen=True):
@@ -68,6 +72,7 @@ class NetworkSection(Section, frozen=True):
     scenario: str | None = None
     retry_seconds: Seconds = 180
     configuring_timeout_seconds: Seconds = 600
+    hotspot_open: bool = False
 
 
 class BufferSection(Section, frozen=True):
@@ -134,7 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.data_dir / "run/control.sock"
 
 
-_LISTS = frozenset({"cloud.backup_urls"})
+_LISTS = frozenset({"cloud.backup_urls", "device.boot_folders"})
 """Where environment and flags give several values, with commas or spaces between."""
 
 SECRET_FIELDS: frozenset[str] = frozenset()

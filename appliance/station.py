@@ -20,6 +20,7 @@ from appliance.device import Device, Fault
 from appliance.front import Front
 from appliance.gate import Gate
 from appliance.governor import Governor
+from appliance.headless.boot import BootFile
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
@@ -104,6 +105,9 @@ def build(
         trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls),
         backups=settings.cloud.backup_urls,
     )
+    hotspot_key = HotspotKey(paths.identity)
+    boot = BootFile(settings.device.boot_folders, paths.boot_copy, hotspot_key, time.now)
+    boot.take()
     about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
     lifecycle = Lifecycle(is_claimed=lambda: credentials.current is not None)
     application = Application(now=time.moment)
@@ -127,7 +131,8 @@ def build(
         network=network,
         key=key,
         card=CardFile(paths.identity, key.short_id),
-        hotspot_key=HotspotKey(paths.identity),
+        hotspot_key=hotspot_key,
+        boot=boot,
         credentials=credentials,
         journal=journal,
         client=client,

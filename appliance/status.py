@@ -188,6 +188,7 @@ class StatusBoard:
         """The picture now."""
         device, state = self._device, self._conductor.state
         seen = view_of(state)
+        opened, coded = device.network.hotspot(), device.code_for_hotspot() is not None
         return Snapshot(
             state=state.value,
             phase=seen.phase.value,
@@ -197,10 +198,13 @@ class StatusBoard:
             station_name=device.name,
             short_id=device.key.short_id,
             claimed=device.claimed,
-            hotspot=device.network.hotspot() is not None,
+            hotspot=opened is not None,
+            hotspot_open=opened is not None and opened.open,
+            code_needed=coded,
+            country="" if device.boot.language else device.boot.country,
             network=_network(device.network.link()),
             attempt=self._attempt(),
-            card=None if device.claimed or device.fault else self._card(),
+            card=None if device.claimed or device.fault or coded else self._card(),
             backlog=self._backlog(),
             breaker=_breaker(self._drain.progress().breaker),
             files=_breaker(self._drain.files().breaker),
@@ -313,6 +317,7 @@ class StatusBoard:
         if device.heartbeat.last_failure and device.claimed:
             why = reason(device.heartbeat.last_failure)
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
+        notices += device.boot.notices
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}

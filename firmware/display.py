@@ -10,13 +10,18 @@ QUIET_ZONE = 4
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a person needs to claim the station. The codes are secrets and stay out of every log."""
+    """What a person needs to set the station up, claim it and look after it.
+
+    Everything but `short_id`, `address` and `hotspot` is secret and stays out of every log.
+    """
 
     short_id: str
     pin: str = field(repr=False)
     qr_text: str = field(repr=False)
     address: str = ""
     technician_pin: str = field(default="", repr=False)
+    hotspot: str = ""
+    hotspot_key: str = field(default="", repr=False)
 
     @property
     def grouped_pin(self) -> str:
@@ -99,7 +104,14 @@ def card_text(card: Card, *, coloured: bool) -> str:
         lines += ["", "  Scan the code, or open this address and type both:", f"  {card.address}"]
     if card.technician_pin:
         lines += ["", f"  Technician's PIN  {grouped(card.technician_pin)}"]
+    if card.hotspot:
+        lines += ["", *hotspot_lines(card.hotspot, card.hotspot_key)]
     return "\n".join([*lines, "", ""])
+
+
+def hotspot_lines(name: str, key: str) -> list[str]:
+    """How to get onto the set-up hotspot, as lines of text."""
+    return [f"  Wi-Fi    {name}", f"  Key      {key}"]
 
 
 def qr_modules(text: str) -> list[list[bool]]:

@@ -218,7 +218,7 @@ class FakeStation:
             return "NET-002"
         return "" if self.passwords[request.ssid] == request.passphrase else "NET-001"
 
-    async def use_claim_code(self, token: str) -> None:
+    async def use_claim_code(self, token: str, code: str = "") -> None:
         self._ask("claim code", token)
 
     async def cancel(self) -> None:

@@ -32,6 +32,7 @@ class JoinForm:
     password: str = field(default="", repr=False)
     claim_code: str = field(default="", repr=False)
     as_typed: bool = False
+    code: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> JoinForm:
@@ -44,6 +45,7 @@ class JoinForm:
             password=fields.get("password", ""),
             claim_code=fields.get("claim_code", "").strip(),
             as_typed="as_typed" in fields,
+            code=fields.get("code", "").strip(),
         )
 
     @property
@@ -66,7 +68,7 @@ class JoinForm:
         if security == "enterprise":
             raise refusal("NET-111", field="network", ssid=names.display(ssid))
         passphrase = None if security == "open" else _passphrase(self.password, security, self.as_typed)
-        return JoinRequest(ssid, passphrase, heard is None, security)
+        return JoinRequest(ssid, passphrase, heard is None, security, self.code)
 
 
 def claim_code(text: str) -> str:

@@ -60,6 +60,10 @@ FORM: dict[str, tuple[str, str]] = {
         N_("This does not look like a claim code."),
         N_("Copy the whole code from your account, or leave the field empty."),
     ),
+    "NET-113": (
+        N_("The key of the station is missing or wrong."),
+        N_("It stands on the station's display or label; if you chose it yourself, in your notes."),
+    ),
 }
 
 WEB: dict[str, tuple[str, str]] = {

@@ -45,8 +45,8 @@ NOTHING = Sentence("")
 class Refusal(Exception):
     """A request that is not granted: a stable code, why, what to do, and the form field it belongs to.
 
-    `field` is one of `network`, `name`, `password`, `claim_code`, `pin`, `short_id`, or None when it concerns
-    the whole form.
+    `field` is one of `network`, `name`, `password`, `code`, `claim_code`, `pin`, `short_id`, or None when it
+    concerns the whole form.
     `keep_as_typed` offers a box with which the person may insist on what was typed.
     """
 
@@ -237,6 +237,8 @@ class Snapshot:
     short_id: str = ""
     claimed: bool = False
     hotspot: bool = False
+    hotspot_open: bool = False
+    code_needed: bool = False  # before a network or a claim code is taken: the hotspot's key
     country: str = ""  # ISO 3166, where the radio knows it
     network: NetworkInfo = NetworkInfo()
     attempt: Attempt | None = None
@@ -274,6 +276,7 @@ class JoinRequest:
     passphrase: str | None = field(default=None, repr=False)
     hidden: bool = False
     security: str = "wpa2"
+    code: str = field(default="", repr=False)
 
 
 class Station(Protocol):
@@ -299,7 +302,7 @@ class Station(Protocol):
         """
         ...
 
-    async def use_claim_code(self, token: str) -> None:
+    async def use_claim_code(self, token: str, code: str = "") -> None:
         """Keep a claim code from the person's account and use it as soon as the station is online."""
         ...
 

@@ -168,7 +168,7 @@ def default(field: inspect.Field) -> str:
         return "not set"
     if isinstance(value, int) and not isinstance(value, bool) and value and value % MEBIBYTE == 0:
         return f"`{value}` ({value // MEBIBYTE} MiB)"
-    if isinstance(value, tuple | list | dict):
+    if isinstance(value, tuple | list | dict) and not value:
         return "empty"
     return f"`{msgspec.json.encode(value, enc_hook=str).decode()}`"
 

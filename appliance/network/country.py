@@ -1,4 +1,4 @@
-"""The country that the station is in, as the neighbours' beacons say; setting it is somebody else's work.
+"""The country that the station is in, as the neighbours' beacons say, and telling the kernel of it.
 
 NetworkManager does not hand beacons on, so `iw` is asked, where it is installed. Source: IEEE 802.11-2020
 §9.4.2.8, the Country element.
@@ -64,6 +64,24 @@ async def read_countries(interface: str) -> list[str]:
         log.info("no beacons to read: %s", type(error).__name__)
         return []
     return countries_in(dump)
+
+
+async def set_country(code: str) -> None:
+    """Tells the kernel where the radio is (ISO 3166-1 alpha-2), until the next start of the machine.
+
+    Needs root and `iw`; says in the log when it cannot be done.
+    """
+    program = shutil.which("iw", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if program is None:
+        log.warning("the radio is not told that it is in %s: iw is not installed", code)
+        return
+    try:
+        async with asyncio.timeout(DUMP_S):
+            await _output(program, "reg", "set", code)
+    except (OSError, TimeoutError) as error:
+        log.warning("the radio is not told that it is in %s: %s", code, error or type(error).__name__)
+    else:
+        log.info("the radio is in %s", code)
 
 
 async def _output(program: str, *arguments: str) -> str:

@@ -128,11 +128,17 @@ NO_LINK = Link()
 
 @dataclass(frozen=True, slots=True)
 class HotspotInfo:
-    """The station's own set-up network; `address` is where its portal answers."""
+    """The station's own set-up network; `address` is where its portal answers.
+
+    `open` asks for one without a key, and says of an open one that it has none. `may_be_open` allows it as
+    the last resort of a radio that cannot protect one.
+    """
 
     ssid: str
     passphrase: str = field(repr=False)
     address: str
+    open: bool = False
+    may_be_open: bool = False
 
 
 class NetworkError(Exception):

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.network.port import Credentials, JoinFailed, Link
 from statemachine.lifecycle import Trigger
 from statemachine.record import CONNECTED, NetworkAttempt
@@ -28,6 +29,8 @@ async def run(device: Device) -> Trigger:
         await _note(device, ssid, failure.code)
         return Trigger.CONNECT_FAILED
     await _note(device, link.ssid or ssid, CONNECTED)
+    if credentials is not None:
+        await to_the_end(device.boot.joined)
     return Trigger.CONNECTED
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from appliance.device import Device
 from appliance.files import to_the_end
+from appliance.network.country import set_country
 from statemachine.lifecycle import Trigger
 from statemachine.record import resume
 
@@ -22,5 +23,20 @@ async def run(device: Device) -> Trigger:
     if credentials is None:
         await to_the_end(device.card.current)
     log.info("fingerprint generated: %s, station %s", device.hardware.hardware_id, device.key.short_id)
+    await _take_up(device)
     await device.network.start()
-    return resume(record, network_stored=bool(await device.network.stored()))
+    known = device.inbox.has_credentials or bool(await device.network.stored())
+    return resume(record, network_stored=known)
+
+
+async def _take_up(device: Device) -> None:
+    """The file on the boot partition becomes a choice of a network and the claim code of the record."""
+    if device.boot.wifi is not None:
+        device.inbox.join(device.boot.wifi)
+    if device.boot.country and device.settings.network.backend in ("auto", "networkmanager"):
+        await set_country(device.boot.country)
+    code = device.boot.claim_code
+    if code is not None:
+        if not device.claimed:
+            await device.journal.change(lambda record: replace(record, claim_token=code))
+        await to_the_end(device.boot.recorded)

@@ -28,6 +28,9 @@ async def run(device: Device) -> Trigger:
 
 async def _look_again(device: Device) -> Trigger:
     """Nobody came: a router that boots slower than the station must not strand it."""
+    if device.boot.wifi is not None:
+        device.inbox.join(device.boot.wifi)  # its router may be away, or slower than the station
+        return Trigger.CLIENT_JOINED
     if not await device.network.stored():
         return Trigger.WAITING_FOR_USER
     try:

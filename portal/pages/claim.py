@@ -44,7 +44,7 @@ async def use_code(request: web.Request) -> web.StreamResponse:
     code = fields.get("claim_code", "")
     try:
         require_token(request, fields)
-        await context.of(request).station.use_claim_code(claim_code(code))
+        await context.of(request).station.use_claim_code(claim_code(code), fields.get("code", "").strip())
     except Refusal as refused:
         return code_form(request, refused, code)
     return see_other("/claim?code=taken")

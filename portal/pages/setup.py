@@ -115,6 +115,6 @@ async def _join(request: web.Request, form: JoinForm) -> None:
     choice = find((await _heard(request))[0], form.ssid())
     wanted = form.request(choice.network if choice else None)
     if form.claim_code:
-        await station.use_claim_code(claim_code(form.claim_code))
+        await station.use_claim_code(claim_code(form.claim_code), form.code)
     await station.join(wanted)
     await station.client_seen(context.client(request), "attempt")

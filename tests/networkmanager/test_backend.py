@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from dbus_fast import Variant, unpack_variants
@@ -479,6 +480,39 @@ async def test_a_radio_that_cannot_do_it_climbs_down(
         nm.calls.clear()
         await network.start_hotspot(INFO)
         assert nm.calls.count("ActivateConnection") == 1, "the rung that works is remembered"
+    await network.close()
+
+
+@pytest.mark.parametrize(("may_be_open", "opens"), [(True, True), (False, False)])
+async def test_the_last_rung_is_open_only_where_the_page_can_ask_for_a_code(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None, may_be_open: bool, opens: bool
+) -> None:
+    network = await opened(nm, probe, {"open"}, Services())
+    info = replace(INFO, may_be_open=may_be_open)
+    if opens:
+        await network.start_hotspot(info)
+        hotspot = network.hotspot()
+        assert hotspot is not None
+        assert hotspot.open
+        assert "802-11-wireless-security" not in nm.profiles[nm._profile_on_wlan() or ""]
+        with pytest.raises(HotspotFailed):
+            await network.start_hotspot(replace(INFO, may_be_open=False))
+    else:
+        with pytest.raises(HotspotFailed):
+            await network.start_hotspot(info)
+    await network.close()
+
+
+async def test_an_open_hotspot_by_choice_is_open_at_once_and_protected_again_without_it(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    network = await opened(nm, probe, {"rsn", "open"}, Services())
+    await network.start_hotspot(replace(INFO, open=True))
+    assert nm.calls.count("ActivateConnection") == 1
+    assert "802-11-wireless-security" not in nm.profiles[nm._profile_on_wlan() or ""]
+    await network.start_hotspot(INFO)
+    assert network.hotspot() == INFO
+    assert "802-11-wireless-security" in nm.profiles[nm._profile_on_wlan() or ""]
     await network.close()
 
 

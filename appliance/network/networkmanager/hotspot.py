@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from typing import Protocol
 
@@ -171,15 +171,24 @@ class Hotspot:
         return was.info
 
     async def _climb_down(self, info: HotspotInfo, points: list[AccessPoint]) -> None:
-        ladder: Ladder | None = self._ladder
+        ladder = self._first_rung(info)
         channel = self._channel = self._channel or quietest_channel(points)
         while ladder is not None:
             if await self._try(info, ladder.rung, channel):
-                self._ladder = ladder
+                if not info.open:
+                    self._ladder = replace(ladder, open_allowed=self._ladder.open_allowed)
                 return
             log.warning("the hotspot does not work as %s", ladder.rung.value)
             ladder = ladder.down()
         raise HotspotFailed(verdict.NO_HOTSPOT)
+
+    def _first_rung(self, info: HotspotInfo) -> Ladder | None:
+        """The one that worked before, or the last at once where a person chose it."""
+        if info.open:
+            return Ladder(Rung.OPEN, open_allowed=True)
+        if self._ladder.rung is Rung.OPEN and not (info.may_be_open or self._ladder.open_allowed):
+            return Ladder()
+        return replace(self._ladder, open_allowed=self._ladder.open_allowed or info.may_be_open)
 
     async def _try(self, info: HotspotInfo, rung: Rung, channel: int) -> bool:
         """Whether it is open now; otherwise nothing is left of it."""
@@ -195,7 +204,7 @@ class Hotspot:
             works = works and await self._check.is_in_the_air(interface, info.ssid)
             if works:
                 await self._services.start(interface, addresses)
-                self._open = _Open(info, profile)
+                self._open = _Open(replace(info, open=rung is Rung.OPEN), profile)
         finally:
             if self._open is None:
                 await finish(self._close(profile))

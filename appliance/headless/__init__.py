@@ -1,0 +1,1 @@
+"""Setting a station up without a display: by a text file on the boot partition."""
