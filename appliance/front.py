@@ -79,6 +79,7 @@ class Front:
         self.test_connection = technician.test_connection
         self.restart = technician.restart
         self.reset = technician.reset
+        self.picture = technician.picture
         self.support_bundle = technician.support_bundle
 
     @property

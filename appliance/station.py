@@ -170,7 +170,7 @@ def build(
     conductor.observe(board.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
     start_over = StartOver(paths, conductor)
-    technician = Technician(device, board, gate, start_over)
+    technician = Technician(device, board, gate, start_over, media)
     front = Front(device, conductor, board, drain, store, meters, technician)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),

@@ -268,7 +268,8 @@ class StatusBoard:
         if self.gathered is None:
             return view.Recording()
         stats = self.gathered.intake
-        return view.Recording(None if stats.last is None else True, stats.last, stats.accepted)
+        active = None if stats.last is None else True
+        return view.Recording(active, stats.last, stats.accepted, picture=stats.picture is not None)
 
     def _duty(self) -> view.Duty:
         """An unclaimed station sends nothing at all, so no level says anything about it."""

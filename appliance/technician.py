@@ -16,9 +16,11 @@ from appliance.gate import Gate
 from appliance.reset import StartOver
 from appliance.settings import Settings, describe
 from appliance.status import StatusBoard
+from buffer.errors import MediaMissing, StorageFailed
+from buffer.media import MediaStore
 from portal.present import facts
 from portal.sentences import refusal
-from portal.view import Check
+from portal.view import Check, Picture
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +28,14 @@ log = logging.getLogger(__name__)
 class Technician:
     """One for the life of the program."""
 
-    def __init__(self, device: Device, board: StatusBoard, gate: Gate, start_over: StartOver) -> None:
+    def __init__(
+        self, device: Device, board: StatusBoard, gate: Gate, start_over: StartOver, media: MediaStore
+    ) -> None:
         self._device = device
         self._board = board
         self._gate = gate
         self._start_over = start_over
+        self._media = media
         self._testing = asyncio.Lock()
         self.restart_wished = asyncio.Event()
         """Set when the program shall end and start again."""
@@ -65,6 +70,18 @@ class Technician:
         log.warning("a technician resets the station; events are %s", "removed" if purge else "kept")
         if not await self._start_over.ask(purge=purge):
             raise refusal("WEB-008")
+
+    async def picture(self) -> Picture:
+        """The last one that came with an event. Raises `Refusal` (WEB-008) when there is none any more."""
+        gathered = self._board.gathered
+        file = gathered.intake.picture if gathered else None
+        if file is None:
+            raise refusal("WEB-008")
+        try:
+            return Picture(file.mime, await self._media.read(file.sha256, 0, file.size))
+        except (MediaMissing, StorageFailed) as error:
+            log.info("the last picture cannot be shown: %s", error)
+            raise refusal("WEB-008") from None
 
     async def support_bundle(self) -> bytes:
         """The picture of the pages, without the claim card, and the settings, secrets hidden."""

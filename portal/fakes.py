@@ -24,6 +24,7 @@ from portal.view import (
     Led,
     Network,
     NetworkInfo,
+    Picture,
     Recording,
     Refusal,
     Sentence,
@@ -107,7 +108,7 @@ RUNNING = replace(
     claimed=True,
     card=None,
     station_name="Roof south",
-    recording=Recording(active=True, last_event=NOON.replace(hour=11, minute=52), events=214),
+    recording=Recording(active=True, last_event=NOON.replace(hour=11, minute=52), events=214, picture=True),
     uploads=Uploads(delivered=1203, last=NOON.replace(hour=11, minute=58)),
     backlog=Backlog(
         (
@@ -248,6 +249,10 @@ class FakeStation:
 
     async def reset(self, *, purge: bool) -> None:
         self._ask("reset", purge)
+
+    async def picture(self) -> Picture:
+        self._ask("picture")
+        return Picture("image/png", b"\x89PNG played")
 
     async def support_bundle(self) -> bytes:
         self._ask("bundle")

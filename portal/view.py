@@ -183,6 +183,15 @@ class Recording:
     last_event: datetime | None = None
     events: int = 0
     detail: Sentence = NOTHING
+    picture: bool = False  # whether there is a last one to look at
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that came with an event, as its file is."""
+
+    content_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +345,10 @@ class Station(Protocol):
 
     async def reset(self, *, purge: bool) -> None:
         """Make this a new station, with `purge` without what waits to be sent; returns once it is sure."""
+        ...
+
+    async def picture(self) -> Picture:
+        """The last picture that came with an event; raises `Refusal` when it is not here any more."""
         ...
 
     async def support_bundle(self) -> bytes:

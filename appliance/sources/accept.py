@@ -51,6 +51,7 @@ class Accepted:
     revision: int
     event_type: str
     duplicate: bool
+    files: tuple[MediaRef, ...] = ()
 
 
 class Intake:
@@ -97,7 +98,12 @@ class Intake:
         )
         receipt = await self._store.put(draft)
         accepted = Accepted(
-            event.event_id, event.client_event_id, event.revision, event.event_type, receipt.duplicate
+            event.event_id,
+            event.client_event_id,
+            event.revision,
+            event.event_type,
+            receipt.duplicate,
+            tuple(files),
         )
         known = ", known already" if receipt.duplicate else ""
         log.info(

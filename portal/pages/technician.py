@@ -99,6 +99,14 @@ async def reset(request: web.Request, fields: Fields) -> web.StreamResponse:
     return page(request, "again.html", refresh=f"{BACK_AFTER};url=/", reset=True, here=PATH)
 
 
+async def picture(request: web.Request, _fields: Fields) -> web.StreamResponse:
+    """`POST /technician/picture`: the last picture that came with an event, for nobody's cache."""
+    shown = await context.of(request).station.picture()
+    response = web.Response(body=shown.content, content_type=shown.content_type)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 async def bundle(request: web.Request, _fields: Fields) -> web.StreamResponse:
     """`POST /support-bundle`: a file to send to whoever helps."""
     station = context.of(request).station
@@ -113,6 +121,7 @@ ACTIONS: dict[str, Action] = {
     "/technician/locate": locate,
     "/technician/retry": retry,
     "/technician/test": test,
+    "/technician/picture": picture,
     "/technician/restart": restart,
     "/technician/reset": reset,
     "/support-bundle": bundle,

@@ -17,10 +17,12 @@ from appliance.checkup import Round, told
 from appliance.commandline.exits import Exit
 from appliance.commandline.local import call
 from appliance.control import Control, serve
+from appliance.intakes import SHOWN_BYTES
 from appliance.network.port import Link
+from appliance.sources.schema import Observation, SourceMedia
 from appliance.station import Station
 from portal.present import facts
-from portal.view import Check, Refusal
+from portal.view import Check, Picture, Refusal
 from statemachine.lifecycle import State
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import station, until
@@ -152,6 +154,35 @@ async def test_the_bundle_holds_the_status_and_the_settings_and_no_secret(made: 
     everything = "".join(files.values())
     for secret in (made.front.pin, card.pin, card.link_secret, key):
         assert secret not in everything
+
+
+async def hand_in(made: Station, name: str, content: bytes, key: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    async with made.intake.delivery() as delivery:
+        ref = await delivery.add(name, chunks())
+        observation = Observation(event_type="meteor", timestamp="2026-01-01T21:14:03Z", client_event_id=key)
+        await delivery.accept(observation, [(SourceMedia(name=name), ref)], "spool")
+
+
+async def test_the_last_picture_of_a_camera_can_be_looked_at(made: Station) -> None:
+    await made.board.gather()
+    assert not made.front.snapshot().recording.picture
+    with pytest.raises(Refusal, match="WEB-008"):
+        await made.front.picture()
+    await hand_in(made, "first.png", b"first", "1")
+    await hand_in(made, "sky.jpg", b"sky", "2")
+    await hand_in(made, "film.mp4", b"film", "3")
+    await hand_in(made, "huge.jpg", b"x" * (SHOWN_BYTES + 1), "4")
+    await made.board.gather()
+    assert made.front.snapshot().recording.picture
+    assert await made.front.picture() == Picture("image/jpeg", b"sky")
+    for file in made.paths.media.rglob("*"):
+        if file.is_file():
+            file.unlink()
+    with pytest.raises(Refusal, match="WEB-008"):
+        await made.front.picture()
 
 
 async def test_a_restart_is_wished_for_the_daemon_to_see(made: Station) -> None:

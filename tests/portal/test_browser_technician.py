@@ -109,6 +109,7 @@ BUTTONS = [
     "Blink the light",
     "Send now",
     "Test the connection",
+    "Last picture",
     "Download the support bundle",
     "Restart now",
     "Reset, but keep events that wait",

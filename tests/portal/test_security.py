@@ -18,6 +18,7 @@ TECHNICIANS = [
     "/technician/locate",
     "/technician/retry",
     "/technician/test",
+    "/technician/picture",
     "/technician/restart",
     "/technician/reset",
     "/support-bundle",

@@ -13,7 +13,7 @@ from portal.pages.technician import ACTIONS, digits
 from portal.sentences import refusal
 from portal.server import create_app, serving
 from portal.settings import PortalSettings
-from portal.view import Refusal, Snapshot
+from portal.view import Recording, Refusal, Snapshot
 from tests.portal.phone import Page, Phone
 from tests.portal.test_security import TECHNICIANS, post
 
@@ -69,6 +69,20 @@ async def test_the_support_bundle_is_a_file(address: str, phone: Phone) -> None:
         assert answer.headers["Content-Disposition"] == 'attachment; filename="meteor-KXPMVT-support.tar.gz"'
         assert (answer.content_type, answer.headers["Cache-Control"]) == ("application/gzip", "no-store")
         assert (await answer.read()).startswith(b"\x1f\x8b")
+
+
+async def test_the_last_picture_is_shown_to_technicians_alone_and_kept_by_nobody(
+    address: str, phone: Phone, station: FakeStation
+) -> None:
+    page = await enter(phone)
+    data = page.form("/technician/picture").fields
+    async with phone.session.post(f"{address}/technician/picture", data=data) as answer:
+        assert (answer.content_type, await answer.read()) == ("image/png", b"\x89PNG played")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    await station.show(RUNNING, recording=Recording())
+    actions = [form.action for form in (await enter(phone)).forms]
+    assert "/technician/picture" not in actions, "there is none"
 
 
 @pytest.mark.parametrize(("events", "purge"), [("keep", False), ("remove", True), ("", False)])
