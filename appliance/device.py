@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from appliance.configuration.apply import Configuration
+from appliance.country import Country
 from appliance.files import to_the_end
 from appliance.identity.card import Card, CardFile
 from appliance.identity.credentials import CredentialsFile
@@ -63,6 +64,7 @@ class Device:
     key: DeviceKey
     card: CardFile
     hotspot_key: HotspotKey
+    country: Country
     credentials: CredentialsFile
     journal: Journal
     client: CloudClient

@@ -16,6 +16,7 @@ from appliance.chores import upkeep
 from appliance.conductor import Conductor
 from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
+from appliance.country import Country
 from appliance.device import Device, Fault
 from appliance.front import Front
 from appliance.governor import Governor
@@ -121,6 +122,7 @@ def build(
         key=key,
         card=CardFile(paths.identity, key.short_id),
         hotspot_key=HotspotKey(paths.identity),
+        country=Country(paths.state, settings.network.country, network),
         credentials=credentials,
         journal=journal,
         client=client,

@@ -198,6 +198,9 @@ class StatusBoard:
             short_id=device.key.short_id,
             claimed=device.claimed,
             hotspot=device.network.hotspot() is not None,
+            country=device.country.code,
+            country_by=device.country.said_by,
+            country_guess=device.country.guess,
             network=_network(device.network.link()),
             attempt=self._attempt(),
             card=None if device.claimed or device.fault else self._card(),
@@ -304,7 +307,12 @@ class StatusBoard:
         if device.heartbeat.last_failure and device.claimed:
             why = reason(device.heartbeat.last_failure)
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
-        notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
+        notices += (
+            device.country.notices()
+            + self._clock_notices()
+            + self._storage_notices()
+            + self._uplink_notices()
+        )
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
             action = Sentence(sentences.CONFIG_ACTION)

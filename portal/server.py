@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, language, progress, setup, status
+from portal.pages import claim, country, language, progress, setup, status
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -77,6 +77,8 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.post("/status/locate", status.locate),
         web.post("/status/retry", status.retry),
         web.post("/language", language.choose),
+        web.get("/country", country.show),
+        web.post("/country", country.save),
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),
         web.get("/health", api.health),

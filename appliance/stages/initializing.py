@@ -22,5 +22,6 @@ async def run(device: Device) -> Trigger:
     if credentials is None:
         await to_the_end(device.card.current)
     log.info("fingerprint generated: %s, station %s", device.hardware.hardware_id, device.key.short_id)
+    await device.country.apply()  # before the first scan
     await device.network.start()
     return resume(record, network_stored=bool(await device.network.stored()))

@@ -19,6 +19,7 @@ POSTS = [
     "/setup/join",
     "/setup/cancel",
     "/claim/code",
+    "/country",
     "/status/locate",
     "/status/retry",
     "/language",
