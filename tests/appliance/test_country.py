@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from appliance.network.regulatory import NOT_ALLOWED
 from appliance.paths import Paths
 from appliance.reset import station_reset, wish
 from appliance.stages import initializing
+from portal.server import create_app, serving
 from portal.view import JoinRequest, Refusal
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import PASSWORD, running, station, until
+from tests.portal.phone import Phone
 
 
 class Radio:
@@ -173,6 +177,26 @@ async def test_the_picture_names_the_country_and_who_says_it(tmp_path: Path, clo
         await made.front.use_country("DE")
         said = made.front.snapshot()
         assert (said.country, said.country_by, said.country_guess) == ("DE", "person", "FR")
+
+
+async def test_a_person_confirms_the_guess_on_the_real_pages_and_a_restart_keeps_it(tmp_path: Path) -> None:
+    async with station(tmp_path) as made, running(made.conductor.run):
+        await until(lambda: made.conductor.state.value == "setup")
+        say_country(tmp_path, "FR")
+        await until(lambda: made.device.network._world.country == "FR")  # type: ignore[attr-defined]
+        async with serving(create_app(made.front), "127.0.0.1", 0) as address, Phone(address) as phone:
+            page = await phone.send(await phone.open("/setup"), "/setup/scan")
+            assert "France as networks nearby say" in " ".join(page.text.split())
+            page = await phone.send(page, "/country")
+            assert page.path == "/setup"
+            assert "as networks nearby say" not in page.text
+    async with station(tmp_path) as again:
+        assert (again.front.snapshot().country, again.front.snapshot().country_by) == ("FR", "person")
+
+
+def test_names_of_countries_take_no_memory_before_a_page_asks_for_one() -> None:
+    program = "import sys, appliance.daemon, portal.server; sys.exit('babel' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 async def test_joining_confirms_nothing(tmp_path: Path, cloud: FakeCloud) -> None:
