@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.commandline.show import lines
 from appliance.country import Country
 from appliance.network.country import CountryNotSet
 from appliance.network.regulatory import NOT_ALLOWED
 from appliance.paths import Paths
 from appliance.reset import station_reset, wish
 from appliance.stages import initializing
+from portal.present import facts
 from portal.server import create_app, serving
 from portal.view import JoinRequest, Refusal
 from tests.appliance.fakes import FakeCloud
@@ -219,3 +221,21 @@ async def test_a_country_in_the_settings_cannot_be_changed_by_a_page(tmp_path: P
 
 def test_the_file_lies_in_the_state_folder(tmp_path: Path) -> None:
     assert Paths(tmp_path).country == tmp_path / "state" / "country.json"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "line"),
+    [
+        ("", "", "country      not known"),
+        ("", "AT", "country      AT (as a person said)"),
+        ("CH", "AT", "country      CH (network.country)"),
+    ],
+)
+async def test_status_in_a_terminal_says_the_country_and_who_said_it(
+    tmp_path: Path, setting: str, said: str, line: str
+) -> None:
+    async with station(tmp_path, country=setting) as made:
+        if said:
+            await made.device.country.confirm(said)
+        told = facts(made.front.snapshot()) | {"card": None, "hardware_id": "", "config_path": ""}
+        assert line in lines(told | {"running": True})
