@@ -142,7 +142,7 @@ class Country:
             return []
         code, reason = self._trouble
         sentence = Sentence(NOT_SET, {"country": code, "reason": Sentence(reason)})
-        return [Notice("NET-018", sentence, Sentence(NOT_SET_ACTION))]
+        return [Notice("NET-019", sentence, Sentence(NOT_SET_ACTION))]
 
 
 def _known(code: str) -> str:

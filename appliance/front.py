@@ -128,7 +128,7 @@ class Front:
     async def use_country(self, code: str) -> None:
         """Keeps what a person said of the country, and has the radio follow it."""
         if self._device.country.fixed:
-            raise Refusal("NET-121", Sentence(COUNTRY_FIXED), Sentence(COUNTRY_FIXED_ACTION))
+            raise Refusal("NET-123", Sentence(COUNTRY_FIXED), Sentence(COUNTRY_FIXED_ACTION))
         await self._device.country.confirm(code)
         self._board.announce()
 

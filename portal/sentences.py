@@ -60,7 +60,7 @@ FORM: dict[str, tuple[str, str]] = {
         N_("This does not look like a claim code."),
         N_("Copy the whole code from your account, or leave the field empty."),
     ),
-    "NET-113": (N_("This is no country that the station knows."), N_("Choose one from the list.")),
+    "NET-122": (N_("This is no country that the station knows."), N_("Choose one from the list.")),
 }
 
 WEB: dict[str, tuple[str, str]] = {

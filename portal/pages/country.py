@@ -47,9 +47,9 @@ def is_said(snapshot: Snapshot) -> bool:
 
 
 def checked(code: str) -> str:
-    """The code of a country. Raises `Refusal` (NET-113)."""
+    """The code of a country. Raises `Refusal` (NET-122)."""
     if code not in CODES:
-        raise refusal("NET-113", field="country")
+        raise refusal("NET-122", field="country")
     return code
 
 

@@ -102,7 +102,7 @@ async def test_a_radio_that_refuses_is_told_only_where_it_matters(tmp_path: Path
     await country.chosen(five_ghz=True)
     again = Country(tmp_path, "", Radio(refuses=True))
     await again.apply()
-    assert [notice.code for notice in again.notices()] == ["NET-018"]
+    assert [notice.code for notice in again.notices()] == ["NET-019"]
     assert "DE: the station is not allowed to set it." in str(again.notices()[0].sentence)
     await again.chosen(five_ghz=False)
     assert again.notices() == []
@@ -215,7 +215,7 @@ async def test_a_country_in_the_settings_cannot_be_changed_by_a_page(tmp_path: P
     async with station(tmp_path, country="DE") as made:
         with pytest.raises(Refusal) as refused:
             await made.front.use_country("FR")
-        assert refused.value.code == "NET-121"
+        assert refused.value.code == "NET-123"
         assert made.front.snapshot().country_by == "settings"
 
 

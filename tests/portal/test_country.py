@@ -78,7 +78,7 @@ async def test_what_is_no_country_is_refused(phone: Phone, station: FakeStation,
     page = await phone.open("/country")
     refused = await phone.send(page, "/country", country=code)
     assert refused.status == 422
-    assert "NET-113" in refused.text
+    assert "NET-122" in refused.text
     assert station.asked == []
 
 
