@@ -196,7 +196,9 @@ async def _socket(app: web.Application, path: Path, mode: int) -> web.AppRunner:
 
 async def _portal(station: Station, settings: Settings) -> web.AppRunner:
     name = f"meteor-{station.device.key.short_id.lower()}.local"
-    shown = PortalSettings(names=(name,), locale=station.device.boot.language or os.environ.get("LANG", ""))
+    shown = PortalSettings(
+        names=(name,), locale=os.environ.get("LANG", ""), language=station.device.boot.language
+    )
     app = create_app(station.front, settings=shown)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from appliance.configuration.apply import Configuration
+from appliance.country import Country
 from appliance.files import to_the_end
 from appliance.headless.boot import BootFile
 from appliance.identity.card import Card, CardFile
@@ -65,6 +66,7 @@ class Device:
     card: CardFile
     hotspot_key: HotspotKey
     boot: BootFile
+    country: Country
     credentials: CredentialsFile
     journal: Journal
     client: CloudClient

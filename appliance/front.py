@@ -37,6 +37,8 @@ BUSY_ACTION = N_("Look at the progress page; it says what the station is doing."
 NOT_NOW = N_("The station cannot take a claim code now.")
 CLAIMED = N_("This station belongs to somebody already.")
 CLAIMED_ACTION = N_("Reset it with the button or with `meteor-appliance reset` to claim it anew.")
+COUNTRY_FIXED = N_("The country is fixed in the station's settings.")
+COUNTRY_FIXED_ACTION = N_("Change `network.country` there and restart the station.")
 BAD_TOKEN = N_("This is not a claim code.")
 BAD_TOKEN_ACTION = N_("It starts with mct_ and has 47 characters. Copy it whole from your account.")
 
@@ -102,6 +104,7 @@ class Front:
     async def networks(self, rescan: bool = False) -> Sequence[view.Network]:
         """Networks in the air."""
         found = await self._device.network.scan(rescan)
+        await self._device.country.listen(again=rescan)
         return [
             view.Network(network.ssid, network.signal, network.security.value, network.band, network.known)
             for network in found
@@ -116,6 +119,7 @@ class Front:
             raise Refusal("NET-120", Sentence(BUSY), Sentence(BUSY_ACTION))
         self._check_code(request.code)
         log.info("a person chose a network")
+        await self._device.country.chosen(five_ghz=request.five_ghz)
         self._device.inbox.join(
             Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
         )
@@ -140,6 +144,13 @@ class Front:
             raise refused from None
         await self._device.journal.change(lambda record: replace(record, claim_token=parsed, last_error=None))
         self._device.inbox.claim_changed()
+
+    async def use_country(self, code: str) -> None:
+        """Keeps what a person said of the country, and has the radio follow it."""
+        if self._device.country.fixed:
+            raise Refusal("NET-123", Sentence(COUNTRY_FIXED), Sentence(COUNTRY_FIXED_ACTION))
+        await self._device.country.confirm(code)
+        self._board.announce()
 
     def _check_code(self, typed: str) -> None:
         """On an open hotspot only who can read the station's key may set it up. Raises `Refusal`."""

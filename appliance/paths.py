@@ -68,6 +68,11 @@ class Paths:
         return self.state / "networks.json"
 
     @property
+    def country(self) -> Path:
+        """The country that the station is in, and who said it."""
+        return self.state / "country.json"
+
+    @property
     def reset_marker(self) -> Path:
         """A factory reset that is wished or under way."""
         return self.state / "reset.json"

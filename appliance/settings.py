@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from portal.countries import CODES
+
 CONFIG_FILE = Path("/etc/meteor-appliance/config.toml")
 ENVIRONMENT_PREFIX = "METEOR_APPLIANCE_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
@@ -64,12 +66,14 @@ class PortalSection(Section, frozen=True):
 class NetworkSection(Section, frozen=True):
     """`host` leaves the network to the operating system; `simulated` plays a scenario file.
 
-    `auto` is `networkmanager` where it runs when the station starts, and `host` elsewhere.
+    `auto` is `networkmanager` where it runs when the station starts, and `host` elsewhere. `country` is ISO
+    3166-1 alpha-2, empty for what a person says on the setup page.
     """
 
     backend: Literal["auto", "networkmanager", "simulated", "host"] = "auto"
     check_url: str | None = None
     scenario: str | None = None
+    country: str = ""
     retry_seconds: Seconds = 180
     configuring_timeout_seconds: Seconds = 600
     hotspot_open: bool = False
@@ -282,6 +286,8 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
             refuse(field, fault)
     if (check := settings.network.check_url) is not None and (fault := check_url_problem(check)):
         refuse("network.check_url", fault)
+    if (country := settings.network.country) and country not in CODES:
+        refuse("network.country", f"{country!r} is no country. Write its two capital letters, like DE.")
     named = {
         "cloud.ca_certificate": settings.cloud.ca_certificate,
         "network.scenario": settings.network.scenario,

@@ -16,6 +16,7 @@ from appliance.chores import upkeep
 from appliance.conductor import Conductor
 from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
+from appliance.country import Country
 from appliance.device import Device, Fault
 from appliance.front import Front
 from appliance.gate import Gate
@@ -133,6 +134,7 @@ def build(
         card=CardFile(paths.identity, key.short_id),
         hotspot_key=hotspot_key,
         boot=boot,
+        country=Country(paths.state, settings.network.country, network),
         credentials=credentials,
         journal=journal,
         client=client,

@@ -201,7 +201,9 @@ class StatusBoard:
             hotspot=opened is not None,
             hotspot_open=opened is not None and opened.open,
             code_needed=coded,
-            country="" if device.boot.language else device.boot.country,
+            country=device.country.code,
+            country_by=device.country.said_by,
+            country_guess=device.country.guess,
             network=_network(device.network.link()),
             attempt=self._attempt(),
             card=None if device.claimed or device.fault or coded else self._card(),
@@ -319,6 +321,7 @@ class StatusBoard:
             why = reason(device.heartbeat.last_failure)
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
         notices += device.boot.notices
+        notices += device.country.notices()
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}

@@ -60,4 +60,6 @@ def language(request: web.Request) -> Language:
     if chosen is not None:
         return chosen
     wanted = request.headers.get("Accept-Language", "")
+    if ctx.settings.language:
+        return ctx.languages.choose(wanted, system=ctx.settings.language)
     return ctx.languages.choose(wanted, ctx.station.snapshot().country, ctx.settings.locale)

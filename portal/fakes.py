@@ -182,8 +182,10 @@ class FakeStation:
             self._changed.notify_all()
 
     async def _move(self, to: Snapshot, **changes: Any) -> None:
-        """Show `to`, but whoever owns the station and its card stays the same."""
-        await self.show(to, card=self._snapshot.card, claimed=self._snapshot.claimed, **changes)
+        """Show `to`, but its owner, its card and its country stay the same."""
+        now = self._snapshot
+        place = {"country": now.country, "country_by": now.country_by, "country_guess": now.country_guess}
+        await self.show(to, card=now.card, claimed=now.claimed, **place, **changes)
 
     async def changes(self) -> AsyncIterator[Snapshot]:
         last = self._snapshot
@@ -221,6 +223,10 @@ class FakeStation:
 
     async def use_claim_code(self, token: str, code: str = "") -> None:
         self._ask("claim code", token)
+
+    async def use_country(self, code: str) -> None:
+        self._ask("country", code)
+        await self.show(country=code, country_by="person")
 
     async def cancel(self) -> None:
         self._ask("cancel")

@@ -31,6 +31,7 @@ class JoinForm:
     security: str = "wpa2"
     password: str = field(default="", repr=False)
     claim_code: str = field(default="", repr=False)
+    country: str = ""
     as_typed: bool = False
     code: str = field(default="", repr=False)
 
@@ -44,6 +45,7 @@ class JoinForm:
             security=security if security in SECURITIES else "wpa2",
             password=fields.get("password", ""),
             claim_code=fields.get("claim_code", "").strip(),
+            country=fields.get("country", ""),
             as_typed="as_typed" in fields,
             code=fields.get("code", "").strip(),
         )

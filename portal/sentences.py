@@ -64,6 +64,7 @@ FORM: dict[str, tuple[str, str]] = {
         N_("The key of the station is missing or wrong."),
         N_("It stands on the station's display or label; if you chose it yourself, in your notes."),
     ),
+    "NET-122": (N_("This is no country that the station knows."), N_("Choose one from the list.")),
 }
 
 WEB: dict[str, tuple[str, str]] = {

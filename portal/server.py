@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, language, progress, setup, status, technician
+from portal.pages import claim, country, language, progress, setup, status, technician
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -80,6 +80,8 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.post("/technician", technician.enter),
         *(web.post(path, technician.behind_pin(action)) for path, action in technician.ACTIONS.items()),
         web.post("/language", language.choose),
+        web.get("/country", country.show),
+        web.post("/country", country.save),
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),
         web.get("/health", api.health),

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 class PortalSettings:
     """`names` are host names that are this station's own besides its addresses; times in seconds.
 
-    `locale` is the system's, as in `LANG`; it decides for browsers that ask for no language of ours.
+    For browsers that ask for no language of ours `language` decides, the tag that a person chose; without it
+    the station's country, then `locale`, which is the system's, as in `LANG`.
     """
 
     names: tuple[str, ...] = ()
     locale: str = ""
+    language: str = ""
     pseudo_locales: bool = False
     token_lifetime: float = 3600.0
     technician_lifetime: float = 900.0

@@ -45,9 +45,9 @@ NOTHING = Sentence("")
 class Refusal(Exception):
     """A request that is not granted: a stable code, why, what to do, and the form field it belongs to.
 
-    `field` is one of `network`, `name`, `password`, `code`, `claim_code`, `pin`, `short_id`, or None when it
-    concerns the whole form.
-    `keep_as_typed` offers a box with which the person may insist on what was typed.
+    `field` is one of `network`, `name`, `password`, `code`, `claim_code`, `country`, `pin`, `short_id`, or
+    None when it concerns the whole form. `keep_as_typed` offers a box with which the person may insist on what was
+    typed.
     """
 
     def __init__(
@@ -248,7 +248,9 @@ class Snapshot:
     hotspot: bool = False
     hotspot_open: bool = False
     code_needed: bool = False  # before a network or a claim code is taken: the hotspot's key
-    country: str = ""  # ISO 3166, where the radio knows it
+    country: str = ""  # ISO 3166-1 alpha-2, as far as it is known
+    country_by: str = ""  # who says it: settings, person, guess (the networks nearby) or nobody
+    country_guess: str = ""  # what the networks nearby say, even where somebody else decides
     network: NetworkInfo = NetworkInfo()
     attempt: Attempt | None = None
     card: ClaimCard | None = None
@@ -286,6 +288,7 @@ class JoinRequest:
     hidden: bool = False
     security: str = "wpa2"
     code: str = field(default="", repr=False)
+    five_ghz: bool = False  # in this band alone
 
 
 class Station(Protocol):
@@ -313,6 +316,10 @@ class Station(Protocol):
 
     async def use_claim_code(self, token: str, code: str = "") -> None:
         """Keep a claim code from the person's account and use it as soon as the station is online."""
+        ...
+
+    async def use_country(self, code: str) -> None:
+        """Keep the country (ISO 3166-1 alpha-2) that a person named, and follow its rules."""
         ...
 
     async def cancel(self) -> None:

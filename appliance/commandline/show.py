@@ -72,6 +72,7 @@ def _connection(facts: dict[str, Any]) -> list[str]:
         f"state        {facts['state']} (phase {facts['phase']}, {facts['progress']} %)",
         f"registered   {'yes' if facts['claimed'] else 'no'}",
         f"network      {place}, {online}{', hotspot open' if facts['hotspot'] else ''}",
+        f"country      {_country(facts)}",
         f"clock        {clock['time']}, source {clock['source']}, {_quality(clock)}",
         f"light        {led['colour']} {led['shape']}: {led['description']}",
     ]
@@ -79,6 +80,17 @@ def _connection(facts: dict[str, Any]) -> list[str]:
         rows.append(f"claim        short id {card['short_id']}, PIN {card['pin'][:3]} {card['pin'][3:]}")
         rows.append(f"             at {card['cloud_address']}")
     return rows
+
+
+_SAID_BY = {
+    "settings": " (network.country)",
+    "person": " (as a person said)",
+    "guess": " (as the networks nearby say)",
+}
+
+
+def _country(facts: dict[str, Any]) -> str:
+    return f"{facts['country'] or 'not known'}{_SAID_BY.get(facts['country_by'], '')}"
 
 
 def _quality(clock: dict[str, Any]) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Protocol
+
+from appliance.network import iw
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,22 @@ _STATION = re.compile(r"^BSS ([0-9a-f:]{17})", re.MULTILINE)
 _COUNTRY = re.compile(r"^\s*Country: ([A-Z]{2})\b", re.MULTILINE)
 
 
+class CountryNotSet(Exception):
+    """The radio does not keep the country's rules; `reason` is a sentence's part and its own message id."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class RegulatoryDomain(Protocol):
-    """Sets what the radio may transmit; needs root, so it is a verb of another program."""
+    """Says where the radio is, as its neighbours say, and sets what it may transmit."""
+
+    async def neighbours(self) -> list[str]:
+        """The country that each network of the last scan names; those that name none are left out."""
 
     async def set_country(self, code: str) -> None:
-        """`code` is ISO 3166-1 alpha-2. Durable for the kernel. Raises `OSError`."""
+        """`code` is ISO 3166-1 alpha-2. It holds until the machine restarts. Raises `CountryNotSet`."""
 
 
 def guess_country(beacons: Iterable[str], least: int = LEAST) -> str | None:
@@ -54,45 +66,13 @@ def countries_in(dump: str) -> list[str]:
 
 async def read_countries(interface: str) -> list[str]:
     """What the last scan heard on `interface`; empty without `iw`, or when it cannot say."""
-    program = shutil.which("iw", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if program is None:
+    path = iw.program()
+    if path is None:
         return []
     try:
         async with asyncio.timeout(DUMP_S):
-            dump = await _output(program, "dev", interface, "scan", "dump")
+            dump = (await iw.run(path, "dev", interface, "scan", "dump")).output
     except (OSError, TimeoutError) as error:
         log.info("no beacons to read: %s", type(error).__name__)
         return []
     return countries_in(dump)
-
-
-async def set_country(code: str) -> None:
-    """Tells the kernel where the radio is (ISO 3166-1 alpha-2), until the next start of the machine.
-
-    Needs root and `iw`; says in the log when it cannot be done.
-    """
-    program = shutil.which("iw", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if program is None:
-        log.warning("the radio is not told that it is in %s: iw is not installed", code)
-        return
-    try:
-        async with asyncio.timeout(DUMP_S):
-            await _output(program, "reg", "set", code)
-    except (OSError, TimeoutError) as error:
-        log.warning("the radio is not told that it is in %s: %s", code, error or type(error).__name__)
-    else:
-        log.info("the radio is in %s", code)
-
-
-async def _output(program: str, *arguments: str) -> str:
-    """What a program prints; it does not outlive its caller."""
-    child = await asyncio.create_subprocess_exec(
-        program, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        output, _ = await child.communicate()
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    return output.decode("utf-8", "replace")

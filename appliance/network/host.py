@@ -79,6 +79,13 @@ class HostNetwork:
     async def forget_all(self) -> None:
         """Nothing to forget."""
 
+    async def neighbours(self) -> list[str]:
+        """Nothing is heard."""
+        return []
+
+    async def set_country(self, code: str) -> None:
+        """Left to the operating system, as its radio is."""
+
     def link(self) -> Link:
         """The default route's interface."""
         return self._link.get()

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 import aiohttp
 
+from appliance.network.country import RegulatoryDomain
 from appliance.network.verdict import VERDICTS, Verdict
 
 
@@ -166,7 +167,7 @@ class HotspotFailed(NetworkError):
     """The set-up network could not be opened."""
 
 
-class NetworkPort(Protocol):
+class NetworkPort(RegulatoryDomain, Protocol):
     """What the station asks of the network. Between `start` and `close` every method may be called."""
 
     async def start(self) -> None:

@@ -6,6 +6,7 @@ A scenario is TOML. Everything is optional but at least one network or the cable
     scan_seconds = 1.0        # how long looking around takes
     radio = true              # false: a station without Wi-Fi
     ethernet = false          # true: a cable is plugged in
+    country = "DE"            # what every network says of the country ("" says nothing)
     internet = true           # false: no network, not even the cable, has internet behind it
     link = "up"               # "lost": every Wi-Fi network is out of reach; "back" is the same as "up"
 
@@ -47,6 +48,7 @@ from appliance.network.port import Security
 
 Fault = Literal["none", "no_dhcp", "no_internet", "captive", "refuses", "slow"]
 LinkWord = Literal["up", "lost", "back"]
+Country = Annotated[str, Meta(pattern="^([A-Z]{2})?$")]
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 SLOW_MS = 800.0
 MAX_SSID_OCTETS = 32
@@ -102,6 +104,7 @@ class _Event(_Table, frozen=True):
     link: LinkWord | None = None
     ethernet: bool | None = None
     internet: bool | None = None
+    country: Country | None = None
     signal: Annotated[int, Meta(ge=0, le=100)] | None = None
     password: str | None = None
     in_range: bool | None = None
@@ -117,6 +120,7 @@ class Scenario(_Table, frozen=True):
     radio: bool = True
     ethernet: bool = False
     internet: bool = True
+    country: Country = ""
     link: LinkWord = "up"
     networks: tuple[SimulatedAccessPoint, ...] = ()
     events: tuple[_Event, ...] = ()
@@ -129,6 +133,7 @@ class World:
     radio: bool
     ethernet: bool
     internet: bool
+    country: str
     access_points: tuple[SimulatedAccessPoint, ...]
 
     def strongest(self, ssid: bytes) -> SimulatedAccessPoint | None:
@@ -137,7 +142,7 @@ class World:
         return max(named, key=lambda point: point.signal, default=None)
 
 
-_WORLD_VALUES = ("link", "ethernet", "internet")
+_WORLD_VALUES = ("link", "ethernet", "internet", "country")
 _NETWORK_VALUES = ("signal", "password", "in_range", "latency_ms", "fault")
 
 
@@ -212,7 +217,7 @@ def world(scenario: Scenario, elapsed: float, read_at: float) -> World:
                 ]
     there = scenario.radio and values["link"] != "lost"
     reachable = tuple(point for point in points if there and point.in_range)
-    return World(scenario.radio, values["ethernet"], values["internet"], reachable)
+    return World(scenario.radio, values["ethernet"], values["internet"], values["country"], reachable)
 
 
 def _changed(event: _Event, names: tuple[str, ...]) -> dict[str, Any]:
@@ -228,6 +233,7 @@ join_seconds = 2.0
 scan_seconds = 1.0
 ethernet = false
 internet = true
+country = "DE"
 link = "up"
 
 [[networks]]

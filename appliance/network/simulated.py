@@ -131,6 +131,13 @@ class SimulatedNetwork:
             self._associate(kept)
         return self._wifi_link()
 
+    async def neighbours(self) -> list[str]:
+        country = self._world.country
+        return [country for _ in self._world.access_points] if country else []
+
+    async def set_country(self, code: str) -> None:
+        log.info("the simulated radio keeps the rules of %s", code)
+
     async def stored(self) -> list[bytes]:
         return [credentials.ssid for credentials in self._stored.all()]
 

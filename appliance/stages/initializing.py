@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from appliance.device import Device
 from appliance.files import to_the_end
-from appliance.network.country import set_country
 from statemachine.lifecycle import Trigger
 from statemachine.record import resume
 
@@ -24,6 +23,7 @@ async def run(device: Device) -> Trigger:
         await to_the_end(device.card.current)
     log.info("fingerprint generated: %s, station %s", device.hardware.hardware_id, device.key.short_id)
     await _take_up(device)
+    await device.country.apply()  # before the first scan
     await device.network.start()
     known = device.inbox.has_credentials or bool(await device.network.stored())
     return resume(record, network_stored=known)
@@ -33,8 +33,8 @@ async def _take_up(device: Device) -> None:
     """The file on the boot partition becomes a choice of a network and the claim code of the record."""
     if device.boot.wifi is not None:
         device.inbox.join(device.boot.wifi)
-    if device.boot.country and device.settings.network.backend in ("auto", "networkmanager"):
-        await set_country(device.boot.country)
+    if device.boot.country:
+        await device.country.told(device.boot.country)
     code = device.boot.claim_code
     if code is not None:
         if not device.claimed:

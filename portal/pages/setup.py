@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import web
 
 from portal import context
 from portal.choices import choices, find
 from portal.forms import JoinForm, claim_code
+from portal.pages.country import checked, is_said, place, to_ask
 from portal.pages.forms import posted, require_token, see_other
 from portal.pages.refused import status_of
 from portal.present import home
@@ -69,6 +71,7 @@ async def network_list(request: web.Request, refused: Refusal | None = None) -> 
         status=status_of(refused),
         choices=choices(networks),
         refused=refused or silent,
+        place=await place(request),
         retry=retry_form(context.of(request).station.snapshot().attempt),
     )
 
@@ -91,6 +94,7 @@ async def join_form(
         name=display(ssid) if ssid else "",
         security=choice.network.security if choice else form.security,
         refused=refused,
+        countries=await to_ask(request, choice.bands) if choice else {},
         unsupported=refusal("NET-111", ssid=choice.name) if choice and not choice.joinable else None,
         reveal="show" in request.query,
     )
@@ -114,7 +118,12 @@ async def _join(request: web.Request, form: JoinForm) -> None:
     station = context.of(request).station
     choice = find((await _heard(request))[0], form.ssid())
     wanted = form.request(choice.network if choice else None)
+    if choice:
+        wanted = replace(wanted, five_ghz=choice.bands == ("5",))
+    country = checked(form.country) if form.country else ""
     if form.claim_code:
         await station.use_claim_code(claim_code(form.claim_code), form.code)
+    if country and not is_said(station.snapshot()):
+        await station.use_country(country)
     await station.join(wanted)
     await station.client_seen(context.client(request), "attempt")

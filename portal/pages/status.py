@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from portal import context
+from portal.pages.country import place
 from portal.pages.forms import posted, require_token, see_other
 from portal.render import page
 
@@ -19,7 +20,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     ctx.visitors.loaded_last_page(client, snapshot)
     if snapshot.phase == "operational":
         await ctx.station.client_seen(client, "result")
-    return page(request, "status.html", refresh=REFRESH, done=request.query.get("done", ""))
+    done = request.query.get("done", "")
+    return page(request, "status.html", refresh=REFRESH, done=done, place=await place(request))
 
 
 async def locate(request: web.Request) -> web.StreamResponse:

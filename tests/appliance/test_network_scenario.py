@@ -85,6 +85,17 @@ ethernet = true
     assert (house.fault, late.ethernet) == ("no_internet", True)
 
 
+def test_a_station_that_is_carried_abroad_hears_another_country() -> None:
+    scenario = parse('country = "DE"\n' + HOUSE + '[[events]]\nat = 5\ncountry = "FR"\n')
+    assert [world(scenario, elapsed, -1).country for elapsed in (0, 5)] == ["DE", "FR"]
+
+
+@pytest.mark.parametrize("code", ["de", "DEU", "D", "1A"])
+def test_a_country_is_two_capital_letters(code: str) -> None:
+    with pytest.raises(ScenarioRefused, match="country"):
+        parse(f'country = "{code}"\n' + HOUSE)
+
+
 def test_an_edited_file_is_the_truth_and_past_events_are_not_played_again() -> None:
     scenario = parse('link = "lost"\n' + HOUSE + '[[events]]\nat = 5\nlink = "back"\n')
     assert world(scenario, 8, read_at=7).strongest(b"House") is None

@@ -462,6 +462,16 @@ async def test_a_request_goes_through_only_while_the_link_is_online(
             await session.get(server.make_url("/"))
 
 
+async def test_every_network_in_reach_names_the_country(tmp_path: Path) -> None:
+    async with radio(tmp_path, 'country = "DE"\n' + SCENARIO) as network:
+        heard = await network.neighbours()
+        assert set(heard) == {"DE"} and len(heard) > 1
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    async with radio(silent) as network:
+        assert await network.neighbours() == []
+
+
 @pytest.mark.parametrize("edit", ['link = "lost"\n', "internet = false\n"])
 async def test_losing_the_link_cuts_a_request_in_the_middle(
     tmp_path: Path, server: TestServer, edit: str

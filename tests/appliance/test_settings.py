@@ -104,6 +104,8 @@ BAD: list[tuple[str, dict[str, str], dict[str, Any], tuple[str, ...]]] = [
     ("[cloud]\nurl = 'https://me:pw@x'", {}, {}, ("config.toml", "cloud.url", "https://")),
     ("[cloud]\nurl = 'https://x/?a=b'", {}, {}, ("config.toml", "cloud.url", "https://")),
     ("[cloud]\nurl = 'http://x.org'", {}, {}, ("config.toml", "cloud.url", "plain http", "Use https://")),
+    ("[network]\ncountry = 'de'", {}, {}, ("config.toml", "network.country", "like DE")),
+    ("[network]\ncountry = 'XX'", {}, {}, ("config.toml", "network.country", "no country")),
     ("[cloud]\nbackup_urls = ['ftp://x']", {}, {}, ("config.toml", "cloud.backup_urls", "https://")),
     ("[cloud]\nbackup_urls = ['http://x']", {}, {}, ("config.toml", "cloud.backup_urls", "plain http")),
     ("[cloud]\nca_certificate = '/no'", {}, {}, ("config.toml", "cloud.ca_certificate", "/no", "leave it")),

@@ -81,13 +81,13 @@ async def test_what_is_wrong_in_the_file_stands_on_the_status_page(tmp_path: Pat
         assert "Line 1 of meteor.txt" in str(notice.sentence)
 
 
-async def test_a_language_of_the_file_goes_before_its_country(tmp_path: Path, boot_folder: Path) -> None:
+async def test_language_and_country_of_the_file_are_taken(tmp_path: Path, boot_folder: Path) -> None:
     (boot_folder / "meteor.txt").write_text("country = FR\n")
     async with started(tmp_path) as (made, _, _trigger):
         assert made.board.snapshot().country == "FR"
     (boot_folder / "meteor.txt").write_text(FILE)
     async with started(tmp_path) as (made, device, _trigger):
-        assert (made.board.snapshot().country, device.boot.language) == ("", "ja")
+        assert (made.board.snapshot().country, device.boot.language) == ("FR", "ja")
 
 
 async def test_a_reset_forgets_what_was_taken_so_that_the_file_counts_again(

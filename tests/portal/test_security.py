@@ -30,6 +30,7 @@ POSTS = [
     "/setup/join",
     "/setup/cancel",
     "/claim/code",
+    "/country",
     "/status/locate",
     "/technician",
     "/language",

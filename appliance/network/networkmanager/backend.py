@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from appliance.network import verdict
+from appliance.network import regulatory, verdict
 from appliance.network.connector import Connector
+from appliance.network.country import read_countries
 from appliance.network.networkmanager.air import networks
 from appliance.network.networkmanager.bus import CallFailed
 from appliance.network.networkmanager.commands import Commands
@@ -160,6 +161,13 @@ class NetworkManagerNetwork:
                 known = await self._profiles.networks()
                 await self._profiles.delete(*(each for each in known if each.ours or self._dedicated))
             self._last = None
+
+    async def neighbours(self) -> list[str]:
+        interface = self._radio.interface
+        return await read_countries(interface) if interface else []
+
+    async def set_country(self, code: str) -> None:
+        await regulatory.set_country(code)
 
     def link(self) -> Link:
         return self._watch.link()

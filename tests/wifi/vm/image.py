@@ -22,7 +22,7 @@ SYSTEM = (
 )
 STATION = (
     *("python3", "python3-aiohttp", "python3-cryptography", "python3-jinja2", "python3-msgspec"),
-    *("python3-netifaces", "python3-psutil", "python3-qrcode", "sqlite-utils"),
+    *("python3-babel", "python3-netifaces", "python3-psutil", "python3-qrcode", "sqlite-utils"),
     *("python3-transitions", "python3-dbus-fast"),
 )
 """The station's libraries as Debian has them: that it runs with these is part of what is tested."""
