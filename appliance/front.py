@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.keycheck import KeyCheck
-from appliance.network.port import Credentials, Security
+from appliance.network.wishes import credentials_of
+from appliance.paths import Paths
 from appliance.status import StatusBoard
 from buffer.drain import Progress
 from buffer.drains import Drains
@@ -100,9 +102,8 @@ class Front:
             raise Refusal("NET-120", Sentence(BUSY), Sentence(BUSY_ACTION))
         self._check_code(request.code)
         log.info("a person chose a network")
-        self._device.inbox.join(
-            Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
-        )
+        authorities = Paths(self._device.settings.data_dir).authorities
+        self._device.inbox.join(await to_the_end(credentials_of, request, authorities))
         self._device.inbox.client_joined()
         try:
             async with asyncio.timeout(TAKEN_S):

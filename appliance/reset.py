@@ -55,6 +55,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
     async def forget_networks() -> None:
         await network.forget_all()
         await _files(paths.networks)()  # another backend may have stored them
+        await _folders(paths.authorities)()
 
     return FactoryReset(
         paths.reset_marker,

@@ -13,7 +13,6 @@ from portal.pages.forms import posted, require_token, see_other
 from portal.pages.refused import status_of
 from portal.present import home
 from portal.render import page
-from portal.sentences import refusal
 from portal.ssid import display, to_hex
 from portal.view import Attempt, Network, Refusal
 
@@ -91,7 +90,6 @@ async def join_form(
         name=display(ssid) if ssid else "",
         security=choice.network.security if choice else form.security,
         refused=refused,
-        unsupported=refusal("NET-111", ssid=choice.name) if choice and not choice.joinable else None,
         reveal="show" in request.query,
     )
 
