@@ -170,7 +170,8 @@ _DATA = re.compile(
     r"|cloud\.example\.org/claim|Roof south|Pseudo \(.*?\)"
     rf"|{'|'.join(NAMES.values())}"
     r"|\b(NET|WEB|BUF)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40|NTP|floor|UTC"
-    r"|PEAP|TTLS|MSCHAPv2|PAP|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"
+    r"|PEAP|TTLS|MSCHAPv2|PAP"
+    r"|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"
 )
 
 
