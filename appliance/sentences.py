@@ -53,6 +53,10 @@ LEVELS = {
 }
 """By level of degradation: its code, what it means, and what to do."""
 BACKUP = N_("The first address of the cloud does not answer; the station uses %(address)s.")
+BORROWED = N_(
+    "No known network works, so the station uses the open network %(ssid)s. What it sends is encrypted."
+)
+BORROWED_ACTION = N_("Check your router; the station returns by itself when its network is back.")
 CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s s.")
 CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
 DEAD = N_("Messages that could not be delivered and were set aside: %(count)s.")
