@@ -26,8 +26,8 @@ NOT_SET_ACTION = N_("Some 5 GHz networks may stay out of reach. Use a 2.4 GHz ne
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """The file. `said` is a person's word; `guess` the neighbours'; `five_ghz` that the network needs it; `card`
-    what the file on the boot partition said last."""
+    """The file. `said` is a person's word, `guess` the neighbours', `five_ghz` that the network needs it, and
+    `card` what the file on the boot partition said last."""
 
     said: str = ""
     guess: str = ""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.files import to_the_end
 from appliance.keycheck import KeyCheck
-from appliance.network.port import Credentials, Security
+from appliance.network.wishes import credentials_of
+from appliance.paths import Paths
 from appliance.status import StatusBoard
 from appliance.technician import Technician
 from buffer.drain import Progress
@@ -120,9 +122,8 @@ class Front:
         self._check_code(request.code)
         log.info("a person chose a network")
         await self._device.country.chosen(five_ghz=request.five_ghz)
-        self._device.inbox.join(
-            Credentials(request.ssid, request.passphrase, Security(request.security), request.hidden)
-        )
+        authorities = Paths(self._device.settings.data_dir).authorities
+        self._device.inbox.join(await to_the_end(credentials_of, request, authorities))
         self._device.inbox.client_joined()
         try:
             async with asyncio.timeout(TAKEN_S):

@@ -50,7 +50,12 @@ async def network(settings: Settings, paths: Paths) -> NetworkPort:
 def _networkmanager(settings: Settings, paths: Paths, *, dedicated: bool) -> NetworkPort:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
-    return NetworkManagerNetwork(probe, services=hotspot_services(settings, paths), dedicated=dedicated)
+    return NetworkManagerNetwork(
+        probe,
+        services=hotspot_services(settings, paths),
+        dedicated=dedicated,
+        allow_open=settings.network.allow_open_networks,
+    )
 
 
 def hotspot_services(settings: Settings, paths: Paths) -> HotspotServices:

@@ -73,6 +73,11 @@ class Paths:
         return self.state / "country.json"
 
     @property
+    def authorities(self) -> Path:
+        """Certificates of Wi-Fi networks with accounts."""
+        return self.state / "authorities"
+
+    @property
     def reset_marker(self) -> Path:
         """A factory reset that is wished or under way."""
         return self.state / "reset.json"

@@ -56,6 +56,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
     async def forget_networks() -> None:
         await network.forget_all()
         await _files(paths.networks, paths.country)()  # another backend may have stored the networks
+        await _folders(paths.authorities)()
 
     return FactoryReset(
         paths.reset_marker,

@@ -59,6 +59,10 @@ MEDIA_STAY = N_("Pictures and recordings stay on the station: the owner switched
 MEDIA_STAY_ACTION = N_("Copy them from the station before they grow too old, or switch it on in the cloud.")
 BASE_PATH = N_("The folder for recordings cannot be used: %(reason)s.")
 BASE_PATH_ACTION = N_("They are kept in the station's own folder. Mount the disk, then restart the station.")
+BORROWED = N_(
+    "No known network works, so the station uses the open network %(ssid)s. What it sends is encrypted."
+)
+BORROWED_ACTION = N_("Check your router; the station returns by itself when its network is back.")
 CLOCK_WRONG = N_("The station's clock is wrong by %(seconds)s s.")
 CLOCK_ACTION = N_("Nothing to do: the station corrects what it sends. Check the network's time if it stays.")
 DEAD = N_("Messages that could not be delivered and were set aside: %(count)s.")

@@ -77,6 +77,7 @@ class NetworkSection(Section, frozen=True):
     retry_seconds: Seconds = 180
     configuring_timeout_seconds: Seconds = 600
     hotspot_open: bool = False
+    allow_open_networks: bool = False
 
 
 class BufferSection(Section, frozen=True):
@@ -284,6 +285,9 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     for field, address in addresses:
         if fault := address_problem(address, allow_plain_http=settings.cloud.allow_plain_http):
             refuse(field, fault)
+    plain = [field for field, address in addresses if address.startswith("http:")]
+    if settings.network.allow_open_networks and plain:
+        refuse("network.allow_open_networks", f"{plain[0]} must be https:// for that. Change one of them.")
     if (check := settings.network.check_url) is not None and (fault := check_url_problem(check)):
         refuse("network.check_url", fault)
     if (country := settings.network.country) and country not in CODES:

@@ -322,6 +322,7 @@ class StatusBoard:
             notices.append(Notice("HB-001", Sentence(sentences.HEARTBEAT_FAILS, {"reason": why})))
         notices += device.boot.notices
         notices += device.country.notices()
+        notices += self._network_notices()
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}
@@ -343,6 +344,13 @@ class StatusBoard:
             sentence = Sentence(sentences.BACKUP, {"address": endpoints.current})
             notices.append(Notice("UPL-010", sentence, Sentence(sentences.LAST_ERROR_ACTION)))
         return notices
+
+    def _network_notices(self) -> list[Notice]:
+        link = self._device.network.link()
+        if not link.borrowed or link.ssid is None:
+            return []
+        sentence = Sentence(sentences.BORROWED, {"ssid": display(link.ssid)})
+        return [Notice("NET-018", sentence, Sentence(sentences.BORROWED_ACTION))]
 
     def _clock_notices(self) -> list[Notice]:
         skew = self._device.time.skew()

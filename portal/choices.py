@@ -33,11 +33,6 @@ class Choice:
     def locked(self) -> bool:
         return self.network.security != "open"
 
-    @property
-    def joinable(self) -> bool:
-        """Whether a password is all that this network asks for."""
-        return self.network.security != "enterprise"
-
 
 def choices(networks: Iterable[Network]) -> list[Choice]:
     """One choice for each name (compared as bytes), strongest first; hidden and impossible names left out."""

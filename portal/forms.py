@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from portal import ssid as names
+from portal.accounts import Extras
 from portal.sentences import refusal
 from portal.view import SECURITIES, JoinRequest, Network
 
@@ -34,6 +35,7 @@ class JoinForm:
     country: str = ""
     as_typed: bool = False
     code: str = field(default="", repr=False)
+    extras: Extras = field(default_factory=Extras)
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> JoinForm:
@@ -48,6 +50,7 @@ class JoinForm:
             country=fields.get("country", ""),
             as_typed="as_typed" in fields,
             code=fields.get("code", "").strip(),
+            extras=Extras.read(fields),
         )
 
     @property
@@ -67,10 +70,10 @@ class JoinForm:
         """
         ssid = self.ssid()
         security = heard.security if heard else self.security
-        if security == "enterprise":
-            raise refusal("NET-111", field="network", ssid=names.display(ssid))
+        account = self.extras.account() if security == "enterprise" else None
         passphrase = None if security == "open" else _passphrase(self.password, security, self.as_typed)
-        return JoinRequest(ssid, passphrase, heard is None, security, self.code)
+        fixed = self.extras.fixed_address()
+        return JoinRequest(ssid, passphrase, heard is None, security, self.code, account, fixed)
 
 
 def claim_code(text: str) -> str:
@@ -109,7 +112,7 @@ def _passphrase(password: str, security: str, as_typed: bool) -> str:
             raise refusal("NET-109", field="password")
         return password
     _check_characters(password, as_typed)
-    if not _HEX_KEY.fullmatch(password):
+    if security != "enterprise" and not _HEX_KEY.fullmatch(password):
         _check_length(password)
     return password
 

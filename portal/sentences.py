@@ -52,13 +52,37 @@ FORM: dict[str, tuple[str, str]] = {
         N_("This password contains a character that cannot be typed on a router."),
         N_("Type it by hand instead of pasting it."),
     ),
-    "NET-111": (
-        N_("%(ssid)s asks for a user name as well as a password. This station cannot join such networks."),
-        N_("Choose another network, or ask for a guest network with a plain password."),
-    ),
     "NET-112": (
         N_("This does not look like a claim code."),
         N_("Copy the whole code from your account, or leave the field empty."),
+    ),
+    "NET-114": (
+        N_("The user name is missing or cannot be used."),
+        N_("Type it as whoever runs the network gave it to you, often like an e-mail address."),
+    ),
+    "NET-115": (
+        N_("This is not a certificate."),
+        N_("Paste the whole text, from `BEGIN CERTIFICATE` to `END CERTIFICATE`, and no private key."),
+    ),
+    "NET-116": (
+        N_("This is not the name of a server."),
+        N_("Type the end of its name, like `radius.example.org`."),
+    ),
+    "NET-117": (
+        N_("The station cannot check that this network is the real one."),
+        N_("Give the server's name or the certificate, or tick the box to connect without checking."),
+    ),
+    "NET-118": (
+        N_("This is not an address of a station."),
+        N_("Write it with its prefix, like `192.168.1.50/24`."),
+    ),
+    "NET-119": (
+        N_("The router's address must lie in %(network)s and be another one than the station's."),
+        N_("It stands on the label or the page of the router, often like `192.168.1.1`."),
+    ),
+    "NET-121": (
+        N_("These are not addresses of DNS servers."),
+        N_("Write up to three addresses like `192.168.1.1`, with spaces between, or leave it empty."),
     ),
     "NET-113": (
         N_("The key of the station is missing or wrong."),

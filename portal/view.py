@@ -45,9 +45,8 @@ NOTHING = Sentence("")
 class Refusal(Exception):
     """A request that is not granted: a stable code, why, what to do, and the form field it belongs to.
 
-    `field` is one of `network`, `name`, `password`, `code`, `claim_code`, `country`, `pin`, `short_id`, or
-    None when it concerns the whole form. `keep_as_typed` offers a box with which the person may insist on what was
-    typed.
+    `field` is the name of an input of the form, or None for the whole form.
+    `keep_as_typed` offers a box with which the person may insist on what was typed.
     """
 
     def __init__(
@@ -280,6 +279,27 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """Who the station is on a network with accounts. `ca` is PEM text; without it `domain` is proved by the
+    operating system's authorities, and without both nothing is: the person has said so."""
+
+    identity: str
+    method: str = "peap"  # or ttls
+    anonymous: str = ""
+    ca: str = field(default="", repr=False)
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedAddress:
+    """IPv4 by hand: `address` with prefix."""
+
+    address: str
+    gateway: str
+    dns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JoinRequest:
     """What the person asked for; already checked for shape. `passphrase` is None for an open network."""
 
@@ -288,6 +308,8 @@ class JoinRequest:
     hidden: bool = False
     security: str = "wpa2"
     code: str = field(default="", repr=False)
+    account: Account | None = None
+    fixed: FixedAddress | None = None
     five_ghz: bool = False  # in this band alone
 
 

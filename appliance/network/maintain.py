@@ -43,6 +43,8 @@ class Maintainer:
         """One look, with what follows from it; the plan says when to look again."""
         if not self._network.link().online:
             return plan(Quality.GOOD, None, self._now())  # the stage is at work; look again in a while
+        if self._network.link().borrowed:
+            await self._reconnect()
         planned = plan(self._meter.quality() or Quality.GOOD, self._plan, self._now())
         if planned.action is not Action.NOTHING:
             await self._reconnect()

@@ -122,6 +122,8 @@ class Link:
     signal: int | None = None
     signal_dbm: float | None = None
     online: bool = False
+    borrowed: bool = False
+    """A stranger's open network, used because no known one works, and left when one does."""
 
 
 NO_LINK = Link()

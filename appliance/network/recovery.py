@@ -59,7 +59,7 @@ def retry_delay(failures: int) -> float:
 def reconnection_order(current: bytes | None, stored: Iterable[bytes]) -> list[bytes]:
     """SSIDs to try: the current network first, then the stored ones in their order, each once.
 
-    Only stored networks are ever in it, so no station joins an open network by itself.
+    Only stored networks are ever in it; open ones are the business of whoever was allowed to use them.
     """
     known = list(dict.fromkeys(stored))
     first = [current] if current in known and current is not None else []

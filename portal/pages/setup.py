@@ -15,7 +15,6 @@ from portal.pages.forms import posted, require_token, see_other
 from portal.pages.refused import status_of
 from portal.present import home
 from portal.render import page
-from portal.sentences import refusal
 from portal.ssid import display, to_hex
 from portal.view import Attempt, Network, Refusal
 
@@ -95,7 +94,6 @@ async def join_form(
         security=choice.network.security if choice else form.security,
         refused=refused,
         countries=await to_ask(request, choice.bands) if choice else {},
-        unsupported=refusal("NET-111", ssid=choice.name) if choice and not choice.joinable else None,
         reveal="show" in request.query,
     )
 

@@ -21,6 +21,7 @@ Step = tuple[int, int]
 """A new state of the device and the reason for it."""
 
 WLAN = names.MANAGER_PATH + "/Devices/3"
+MODEM = names.MANAGER_PATH + "/Devices/9"
 ETH = names.MANAGER_PATH + "/Devices/2"
 
 UP: list[Step] = [(state, 0) for state in (40, 50, 60, 50, 70, 80, 90, 100)]
@@ -53,6 +54,7 @@ class FakeNetworkManager(Exported):
         self.on_disk: set[str] = set()
         self.ends: dict[bytes, list[Step] | Callable[[dict[str, Any]], list[Step]]] = {}
         self.checkpoints: dict[str, tuple[str | None, set[str]]] = {}
+        self.modem_works, self.dialled = True, 0
         self.pause: Callable[[int], object] | None = None
         self._numbers = itertools.count(1)
         self._reset_objects()
@@ -166,6 +168,17 @@ class FakeNetworkManager(Exported):
         self.on_disk.add(path)
         return path
 
+    def store_modem(self) -> str:
+        """A modem's profile on the disk; its path."""
+        connection = {
+            "id": Variant("s", "mobile"),
+            "uuid": Variant("s", "00000000-0000-4000-9000-000000000000"),
+            "type": Variant("s", "gsm"),
+        }
+        path = self._new_profile({"connection": connection, "gsm": {"apn": Variant("s", "internet")}})
+        self.on_disk.add(path)
+        return path
+
     def plug(self) -> None:
         """A cable with an address and a default route comes."""
         self._add(ETH, {names.DEVICE: self._device("eth0", 1, DeviceState.ACTIVATED)})
@@ -223,10 +236,18 @@ class FakeNetworkManager(Exported):
         self, _path: str, profile: str, _device: str, _ap: str
     ) -> tuple[str, list[Any]]:
         settings: dict[str, Any] = unpack_variants(self.profiles[profile])
+        if settings["connection"]["type"] == "gsm":
+            return "o", [self._dial(profile)]
         ends = self.ends.get(bytes(settings[names.WIFI_TYPE]["ssid"]), UP)
         active = self._begin(profile)
         self._spawn(self._run(profile, active, ends if isinstance(ends, list) else ends(settings)))
         return "o", [active]
+
+    def _dial(self, profile: str) -> str:
+        state = ActiveState.ACTIVATED if self.modem_works else ActiveState.DEACTIVATED
+        self.dialled += 1
+        self._add(MODEM, {names.DEVICE: self._device("wwan0", 8, DeviceState.ACTIVATED)})
+        return self._show_active(profile, MODEM, "modem", "gsm", state)
 
     def _on_CheckpointCreate(
         self, _path: str, _devices: Any, _timeout: int, flags: int

@@ -17,6 +17,9 @@ from appliance.network.networkmanager import names, radio
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.names import DeviceState
 from appliance.network.port import Credentials, Enterprise, JoinFailed, Security, StaticAddress
+from appliance.network.wishes import SYSTEM_AUTHORITIES, credentials_of
+from portal.forms import JoinForm
+from portal.view import Network as PageNetwork
 from tests.appliance.workshop import until
 from tests.networkmanager.conftest import ScriptedProbe
 from tests.networkmanager.fake import (
@@ -32,6 +35,7 @@ from tests.networkmanager.fake import (
     Step,
 )
 from tests.networkmanager.ssids import SSIDS
+from tests.portal.test_accounts import CERTIFICATE
 
 PASSWORD = "a secret of the house"
 HOME = Credentials(b"Home", PASSWORD, Security.WPA2, False)
@@ -211,6 +215,44 @@ async def test_an_account_and_a_static_address_are_stored(
     kept = unpack_variants(next(iter(nm.profiles.values())))
     assert kept["802-1x"]["identity"] == "me@example.org"
     assert kept["ipv4"]["method"] == "manual"
+
+
+@pytest.mark.parametrize("trust", ["pasted", "authorities", "unchecked"])
+async def test_what_the_form_says_of_an_account_is_what_networkmanager_gets(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, tmp_path: Path, trust: str
+) -> None:
+    nm.hear(Point(b"Campus", rsn=names.KEY_8021X))
+    fields = {
+        "network": b"Campus".hex(),
+        "identity": "me@example.org",
+        "password": "short",
+        "method": "ttls",
+        "anonymous": "anonymous@example.org",
+        "address": "10.0.0.5/255.255.0.0",
+        "gateway": "10.0.0.1",
+        "dns": "9.9.9.9, 10.0.0.1",
+    }
+    fields |= {
+        "pasted": {"ca": CERTIFICATE, "domain": "example.org"},
+        "authorities": {"domain": "example.org"},
+        "unchecked": {"unchecked": "1"},
+    }[trust]
+    heard = PageNetwork(b"Campus", security="enterprise")
+    request = JoinForm.read(fields).request(heard)
+    await port.join(await asyncio.to_thread(credentials_of, request, tmp_path / "authorities"))
+    kept = unpack_variants(next(iter(nm.profiles.values())))
+    login = kept["802-1x"]
+    assert (login["eap"], login["phase2-auth"], login["identity"]) == (["ttls"], "pap", "me@example.org")
+    assert (login["password"], login["anonymous-identity"]) == ("short", "anonymous@example.org")
+    assert kept["ipv4"]["address-data"] == [{"address": "10.0.0.5", "prefix": 16}]
+    assert (kept["ipv4"]["gateway"], kept["ipv4"]["dns-data"]) == ("10.0.0.1", ["9.9.9.9", "10.0.0.1"])
+    assert login.get("domain-suffix-match") == (None if trust == "unchecked" else "example.org")
+    file = login.get("ca-cert", b"").removeprefix(b"file://").removesuffix(b"\0").decode()
+    if trust == "pasted":
+        assert Path(file).read_text().strip() == CERTIFICATE.strip()
+        assert Path(file).stat().st_mode & 0o777 == 0o600
+    else:
+        assert file == (str(SYSTEM_AUTHORITIES) if trust == "authorities" else "")
 
 
 BEFORE: list[tuple[str, Point | None, Credentials, str]] = [

@@ -110,7 +110,9 @@ def test_templates_hold_no_message_that_breaks_when_filled_in() -> None:
 
 @pytest.mark.parametrize("code", sorted(sentences.FORM | sentences.WEB))
 def test_every_code_has_a_sentence_and_one_action(code: str) -> None:
-    refused = sentences.refusal(code, ssid="x", count="1", characters="’", seconds="9", minutes="2")
+    refused = sentences.refusal(
+        code, ssid="x", count="1", characters="’", seconds="9", minutes="2", network="10.0.0.0/8"
+    )
     assert str(refused.sentence).endswith(".")
     assert str(refused.action).endswith(".")
 

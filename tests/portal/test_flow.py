@@ -8,7 +8,7 @@ import pytest
 
 from portal.fakes import IN_SETUP, RUNNING, FakeStation, failed_attempt
 from portal.sentences import refusal
-from portal.view import JoinRequest, Network, NetworkInfo
+from portal.view import Account, FixedAddress, JoinRequest, Network, NetworkInfo
 from tests.portal.phone import Page, Phone
 
 HOSTILE = {
@@ -119,10 +119,26 @@ async def test_an_open_network_is_joined_without_a_password_and_with_a_warning(
     assert station.asked == [("join", JoinRequest("Café Ωmega".encode(), None, False, "open"))]
 
 
-async def test_a_company_login_is_explained_and_not_tried(phone: Phone, station: FakeStation) -> None:
+async def test_a_company_login_is_joined_without_javascript(phone: Phone, station: FakeStation) -> None:
     form = await choose(phone, "eduroam")
-    assert "NET-111" in form.text
-    assert [form.action for form in form.forms if form.action == "/setup/join"] == []
+    typed = {"identity": "me@example.org", "password": "pass", "domain": "radius.example.org"}
+    refused = await phone.send(form, "/setup/join", **(typed | {"domain": ""}))
+    assert "NET-117" in refused.text
+    assert refused.form("/setup/join").fields["identity"] == "me@example.org", "the rest is still filled in"
+    await phone.send(refused, "/setup/join", **typed)
+    account = Account("me@example.org", "peap", domain="radius.example.org")
+    assert station.asked == [("join", JoinRequest(b"eduroam", "pass", False, "enterprise", account=account))]
+
+
+async def test_a_fixed_address_is_taken_with_any_network(phone: Phone, station: FakeStation) -> None:
+    form = await choose(phone, "Home-5G")
+    typed = {"password": "correct horse", "address": "192.168.1.50/24", "gateway": "192.168.2.1"}
+    refused = await phone.send(form, "/setup/join", **typed)
+    assert "NET-119" in refused.text
+    assert "192.168.1.0/24" in refused.text
+    await phone.send(refused, "/setup/join", **(typed | {"gateway": "192.168.1.1"}))
+    fixed = FixedAddress("192.168.1.50/24", "192.168.1.1", ("192.168.1.1",))
+    assert station.asked[-1][1].fixed == fixed
 
 
 async def test_a_fault_is_shown_beside_its_field_with_the_rest_still_filled_in(

@@ -21,7 +21,6 @@ HOME = b"Home".hex()
         (JoinForm(network=HOME, password="correct horse "), "NET-108", "password"),
         (JoinForm(network=HOME, password="correct\x07horse"), "NET-110", "password"),
         (JoinForm(network=HOME, password="abcd", security="wep"), "NET-109", "password"),
-        (JoinForm(network=HOME, password="abcdefgh", security="enterprise"), "NET-111", "network"),
         (JoinForm(network="not hex", password="abcdefgh"), "NET-103", "network"),
         (JoinForm(name="", password="abcdefgh"), "NET-101", "name"),
         (JoinForm(name="   ", password="abcdefgh"), "NET-101", "name"),

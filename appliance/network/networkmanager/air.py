@@ -77,6 +77,14 @@ def networks(points: Iterable[AccessPoint], known: Collection[bytes]) -> list[Ne
     return sorted(found, key=lambda network: (-network.signal, network.ssid))
 
 
+def open_networks(points: Iterable[AccessPoint], known: Collection[bytes]) -> list[bytes]:
+    """Names under which every transmitter is open, the strongest first; never a twin of a known network."""
+    heard = list(points)
+    shut = {point.ssid for point in heard if point.security is not Security.OPEN} | set(known)
+    ordered = sorted(heard, key=lambda point: (-point.signal, point.ssid))
+    return list(dict.fromkeys(point.ssid for point in ordered if point.ssid not in shut))
+
+
 def named(points: Iterable[AccessPoint], ssid: bytes) -> list[AccessPoint]:
     """The transmitters of one network, the strongest first."""
     return sorted((p for p in points if p.ssid == ssid), key=lambda point: -point.signal)

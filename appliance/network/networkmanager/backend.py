@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 
 from appliance.network import regulatory, verdict
 from appliance.network.connector import Connector
 from appliance.network.country import read_countries
-from appliance.network.networkmanager.air import networks
+from appliance.network.networkmanager.air import networks, open_networks
 from appliance.network.networkmanager.bus import CallFailed
 from appliance.network.networkmanager.commands import Commands
 from appliance.network.networkmanager.hotspot import (
@@ -52,11 +53,14 @@ class NetworkManagerNetwork:
         commands: ProfileCommands | None = None,
         hold_seconds: float = HOLD_S,
         dedicated: bool = True,
+        allow_open: bool = False,
     ) -> None:
         """`bus_address` is D-Bus's, None for the system bus; `hold_seconds` how long a restart of
         NetworkManager may take without being noticed. On a machine that is not `dedicated` to the station,
         `forget_all` leaves the networks that somebody else has stored."""
         self._dedicated = dedicated
+        self._allow_open = allow_open
+        self._borrowed: bytes | None = None
         self._service = Service(bus_address)
         self._profiles = Profiles(self._service, commands or Commands(bus_address))
         self._radio = Radio(self._service)
@@ -111,7 +115,7 @@ class NetworkManagerNetwork:
         async with self._one_radio:
             await self._hotspot.stop()
             await self._joiner.join(credentials)
-            self._last = credentials.ssid
+            self._last, self._borrowed = credentials.ssid, None
             log.info("joined %r", credentials.ssid)
             return self.link()
 
@@ -128,14 +132,74 @@ class NetworkManagerNetwork:
     async def reconnect(self) -> Link:
         async with self._one_radio:
             link = await self._watch.look_again()
+            known = await self._known()
+            if link.online and link.ssid is not None and link.ssid == self._borrowed:
+                return await self._give_back(known)
             if link.online:
                 return link
-            known = await self._known()
             current = link.ssid or self._last
             order = reconnection_order(current, (profile.ssid for profile in known))
             if order:
                 await self._hotspot.stop()
-            return await self._first_that_works(order, known)
+            try:
+                return await self._first_that_works(order, known)
+            except JoinFailed as failure:
+                return await self._last_resorts(failure, {profile.ssid for profile in known})
+
+    async def _give_back(self, known: list[StoredProfile]) -> Link:
+        """Leaves a stranger's network for a known one that is in the air again, if that works."""
+        borrowed = self._borrowed
+        await self._radio.rescan()
+        heard = {point.ssid for point in self._radio.points()}
+        order = [ssid for ssid in reconnection_order(None, (p.ssid for p in known)) if ssid in heard]
+        if not order or borrowed is None:
+            return self.link()
+        try:
+            link = await self._first_that_works(order, known)
+        except JoinFailed as failure:
+            return await self._last_resorts(failure, {profile.ssid for profile in known})
+        await self._drop_trials()
+        return link
+
+    async def _drop_trials(self) -> None:
+        try:
+            await self._profiles.sweep()
+        except CallFailed as error:
+            log.warning("the profile of an open network is still there: %s", error)
+
+    async def _last_resorts(self, failure: JoinFailed, known: set[bytes]) -> Link:
+        """Open networks, where they are allowed, then modems. Raises `JoinFailed` NET-007 when none works."""
+        causes = list(failure.causes)
+        if self._allow_open:
+            await self._drop_trials()
+            await self._radio.rescan()
+        for ssid in open_networks(self._radio.points(), known) if self._allow_open else []:
+            log.warning("no known network works; trying the open network %r", ssid)
+            try:
+                await self._joiner.borrow(ssid)
+            except JoinFailed as refused:
+                causes.append(refused)
+                continue
+            self._borrowed = ssid
+            log.warning("on the open network %r, until a known one is back", ssid)
+            return self.link()
+        for modem in await self._modems():
+            try:
+                await self._joiner.dial(modem)
+            except JoinFailed as refused:
+                log.info("the modem does not connect: %s", refused.code)
+                causes.append(refused)
+                continue
+            log.info("connected by modem")
+            return await self._watch.look_again()
+        raise JoinFailed(verdict.ALL_FAILED, causes=causes)
+
+    async def _modems(self) -> list[StoredProfile]:
+        try:
+            return [profile for profile in await self._profiles.all() if profile.kind in ("gsm", "cdma")]
+        except CallFailed as error:
+            log.warning("profiles of modems cannot be read: %s", error)
+            return []
 
     async def _first_that_works(self, order: list[bytes], known: list[StoredProfile]) -> Link:
         failures = []
@@ -148,7 +212,7 @@ class NetworkManagerNetwork:
                     failures.append(failure)
                 else:
                     log.info("connected to %r", ssid)
-                    self._last = ssid
+                    self._last, self._borrowed = ssid, None
                     return self.link()
         raise JoinFailed(verdict.ALL_FAILED, causes=failures)
 
@@ -170,7 +234,8 @@ class NetworkManagerNetwork:
         await regulatory.set_country(code)
 
     def link(self) -> Link:
-        return self._watch.link()
+        link = self._watch.link()
+        return replace(link, borrowed=True) if link.ssid is not None and link.ssid == self._borrowed else link
 
     def changes(self) -> AsyncIterator[Link]:
         return self._watch.changes()

@@ -17,6 +17,7 @@ from appliance.network.networkmanager.attempt import attempt
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
 from appliance.network.networkmanager.checkpoint import Checkpoint
 from appliance.network.networkmanager.finishing import finish
+from appliance.network.networkmanager.names import ActiveState
 from appliance.network.networkmanager.profiles import (
     KeyManagement,
     StoredProfile,
@@ -34,6 +35,7 @@ from appliance.network.port import Credentials, JoinFailed, Security
 
 log = logging.getLogger(__name__)
 
+DIAL_S = 90.0
 INTERNET_TRIES = 3
 INTERNET_PAUSE_S = 2.0
 """Routes and names take a moment after an address came."""
@@ -77,6 +79,38 @@ class Joiner:
             await self._radio.wake(stored.ssid)
             await attempt(self._service, self._radio, stored.ssid, stored.way, stored.path)
             self._watch.prove(await self._check_internet(stored.ssid))
+
+    async def borrow(self, ssid: bytes) -> None:
+        """Uses a stranger's open network; its profile is never stored. Raises `JoinFailed`."""
+        credentials = Credentials(ssid, None, Security.OPEN, hidden=False)
+        with speaking_of(ssid), self._watch.busy():
+            trial = await self._try_one(
+                credentials, ways_in(credentials, named(self._radio.points(), ssid))[0]
+            )
+            self._watch.prove(trial.found)
+
+    async def dial(self, modem: StoredProfile) -> None:
+        """Activates the profile of a modem, on whatever device fits. Raises `JoinFailed`."""
+        with speaking_of(None), self._watch.busy():
+            answer = await self._service.call(
+                names.MANAGER_PATH,
+                names.MANAGER,
+                "ActivateConnection",
+                "ooo",
+                [modem.path, names.NOTHING, names.NOTHING],
+            )
+            active = str(answer[0])
+            if not await self._service.until(lambda: self._dialled(active) is not None, DIAL_S):
+                raise JoinFailed(verdict.NO_ADDRESS)
+            if not self._dialled(active):
+                raise JoinFailed(verdict.NO_ADDRESS)
+
+    def _dialled(self, active: str) -> bool | None:
+        """None while it is still on its way."""
+        state = self._service.mirror.get(active, names.ACTIVE).get("State")
+        if state in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED):
+            return bool(state == ActiveState.ACTIVATED)
+        return None
 
     async def _look_for(self, credentials: Credentials) -> list[AccessPoint]:
         """The network's transmitters; scans when it was not heard of yet."""
