@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.network.hotspot.phones import Phones
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
 from buffer.drain import Progress
@@ -61,6 +62,7 @@ class Front:
         drain: Drains,
         store: Store,
         figures: Callable[[], str],
+        phones: Phones,
     ) -> None:
         self._device = device
         self._conductor = conductor
@@ -68,6 +70,7 @@ class Front:
         self._drain = drain
         self._store = store
         self._figures = figures
+        self._phones = phones
 
     def snapshot(self) -> Snapshot:
         """The picture now."""
@@ -127,9 +130,16 @@ class Front:
 
     async def client_seen(self, client: str, step: str) -> None:
         """A phone that has opened a page means that a person is there."""
-        log.debug("client %s: %s", client, step)
+        if self._device.network.hotspot() is not None:
+            self._phones.tell(client, step)
+        else:
+            self._phones.saw(client, step)
         if step != "probe" and self._conductor.state is State.SETUP:
             self._device.inbox.client_joined()
+
+    def phones(self) -> Sequence[view.PhoneTrail]:
+        """How far each phone came since the hotspot opened last."""
+        return self._phones.trails()
 
     async def locate(self) -> None:
         """Blinks."""

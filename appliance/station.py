@@ -30,6 +30,7 @@ from appliance.journal import Journal
 from appliance.linkwatch import LinkWatch
 from appliance.logs import Tail
 from appliance.metrics import figures
+from appliance.network.hotspot.phones import Phones
 from appliance.network.maintain import Maintainer
 from appliance.network.port import NetworkPort
 from appliance.panel import Panel
@@ -82,7 +83,13 @@ class Station:
 
 
 def build(
-    settings: Settings, paths: Paths, network: NetworkPort, store: Store, media: MediaStore, tail: Tail
+    settings: Settings,
+    paths: Paths,
+    network: NetworkPort,
+    store: Store,
+    media: MediaStore,
+    tail: Tail,
+    phones: Phones,
 ) -> Station:
     """All parts, wired. Blocks for a few small files, and for making a key at the first boot."""
     clock = hardware.clock(paths)
@@ -156,7 +163,7 @@ def build(
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
-    front = Front(device, conductor, board, drain, store, meters)
+    front = Front(device, conductor, board, drain, store, meters, phones)
     start_over = StartOver(paths, conductor)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),

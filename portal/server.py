@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, language, progress, setup, status
+from portal.pages import claim, language, phones, progress, setup, status
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -76,6 +76,8 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/status", status.show),
         web.post("/status/locate", status.locate),
         web.post("/status/retry", status.retry),
+        web.get("/phones", phones.show),
+        web.get("/api/phones", phones.as_json),
         web.post("/language", language.choose),
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),
