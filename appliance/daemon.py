@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
@@ -21,6 +22,7 @@ from appliance.errors import StartRefused
 from appliance.files import private_folder
 from appliance.logs import Tail
 from appliance.media_folders import choose
+from appliance.network.hotspot.phones import Phones
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from appliance.settings import Settings
@@ -64,7 +66,8 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         raise
     except OSError as error:
         raise StartRefused(f"{paths.data}: {error.strerror}. Choose another device.data_dir.") from None
-    network = await hardware.network(settings, paths)
+    phones = Phones(time.monotonic)
+    network = await hardware.network(settings, paths, phones)
     try:
         await reset.finish_pending(paths, network, settings.spool)
     except ResetFailed as error:
@@ -73,7 +76,7 @@ async def run(settings: Settings, tail: Tail, watchdog: Watchdog) -> Ending:
         store = await _open_store(settings, paths, stack)
         media = await asyncio.to_thread(_media, settings, paths, store)
         await media.sweep()
-        station = await _build(settings, paths, network, store, media, tail)
+        station = await _build(settings, paths, network, store, media, tail, phones)
         stack.push_async_callback(network.close)
         stack.push_async_callback(station.device.client.close)
         return await _work(station, settings, watchdog)
@@ -95,11 +98,17 @@ def _media(settings: Settings, paths: Paths, store: Store) -> MediaStore:
 
 
 async def _build(
-    settings: Settings, paths: Paths, network: NetworkPort, store: Store, media: MediaStore, tail: Tail
+    settings: Settings,
+    paths: Paths,
+    network: NetworkPort,
+    store: Store,
+    media: MediaStore,
+    tail: Tail,
+    phones: Phones,
 ) -> Station:
     """In a thread, because it writes a few small files and, at the first start, makes a key."""
     try:
-        return await asyncio.to_thread(build, settings, paths, network, store, media, tail)
+        return await asyncio.to_thread(build, settings, paths, network, store, media, tail, phones)
     except PermissionError:
         raise
     except OSError as error:

@@ -11,6 +11,7 @@ from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.files import to_the_end
 from appliance.keycheck import KeyCheck
+from appliance.network.hotspot.phones import Phones
 from appliance.network.wishes import credentials_of
 from appliance.paths import Paths
 from appliance.status import StatusBoard
@@ -68,6 +69,7 @@ class Front:
         store: Store,
         figures: Callable[[], str],
         technician: Technician,
+        phones: Phones,
     ) -> None:
         self._device = device
         self._conductor = conductor
@@ -75,6 +77,7 @@ class Front:
         self._drain = drain
         self._store = store
         self._figures = figures
+        self._phones = phones
         self._key_check = KeyCheck()
         self._technician = technician
         # What stands behind the technician's PIN is not this file's affair.
@@ -164,9 +167,16 @@ class Front:
 
     async def client_seen(self, client: str, step: str) -> None:
         """A phone that has opened a page means that a person is there."""
-        log.debug("client %s: %s", client, step)
+        if self._device.network.hotspot() is not None:
+            self._phones.tell(client, step)
+        else:
+            self._phones.saw(client, step)
         if step != "probe" and self._conductor.state is State.SETUP:
             self._device.inbox.client_joined()
+
+    def phones(self) -> Sequence[view.PhoneTrail]:
+        """How far each phone came since the hotspot opened last."""
+        return self._phones.trails()
 
     async def locate(self) -> None:
         """Blinks."""

@@ -34,8 +34,11 @@ from firmware.sound import Silence, Sound
 log = logging.getLogger(__name__)
 
 
-async def network(settings: Settings, paths: Paths) -> NetworkPort:
-    """The network that the settings ask for. Raises `StartRefused` for a scenario that cannot be played."""
+async def network(settings: Settings, paths: Paths, phones: Phones | None = None) -> NetworkPort:
+    """The network that the settings ask for; `phones` learns who comes to its hotspot.
+
+    Raises `StartRefused` for a scenario that cannot be played.
+    """
     backend = settings.network.backend
     if backend == "simulated":
         return _simulated(settings, paths)
@@ -44,23 +47,21 @@ async def network(settings: Settings, paths: Paths) -> NetworkPort:
         log.info("network backend: %s", backend)
     if backend == "host":
         return HostNetwork()
-    return _networkmanager(settings, paths, dedicated=settings.network.backend == "networkmanager")
+    services = hotspot_services(settings, paths, phones or Phones(time.monotonic))
+    return _networkmanager(settings, services, dedicated=settings.network.backend == "networkmanager")
 
 
-def _networkmanager(settings: Settings, paths: Paths, *, dedicated: bool) -> NetworkPort:
+def _networkmanager(settings: Settings, services: HotspotServices, *, dedicated: bool) -> NetworkPort:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
     return NetworkManagerNetwork(
-        probe,
-        services=hotspot_services(settings, paths),
-        dedicated=dedicated,
-        allow_open=settings.network.allow_open_networks,
+        probe, services=services, dedicated=dedicated, allow_open=settings.network.allow_open_networks
     )
 
 
-def hotspot_services(settings: Settings, paths: Paths) -> HotspotServices:
+def hotspot_services(settings: Settings, paths: Paths, phones: Phones) -> HotspotServices:
     """Addresses, names and the packet filter for the phones on the hotspot."""
-    return HotspotServer(paths.run, settings.portal.port, Phones(time.monotonic))
+    return HotspotServer(paths.run, settings.portal.port, phones)
 
 
 def _simulated(settings: Settings, paths: Paths) -> NetworkPort:

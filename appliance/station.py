@@ -34,6 +34,7 @@ from appliance.journal import Journal
 from appliance.linkwatch import LinkWatch
 from appliance.logs import Tail
 from appliance.metrics import figures
+from appliance.network.hotspot.phones import Phones
 from appliance.network.maintain import Maintainer
 from appliance.network.port import NetworkPort
 from appliance.panel import Panel
@@ -88,7 +89,13 @@ class Station:
 
 
 def build(
-    settings: Settings, paths: Paths, network: NetworkPort, store: Store, media: MediaStore, tail: Tail
+    settings: Settings,
+    paths: Paths,
+    network: NetworkPort,
+    store: Store,
+    media: MediaStore,
+    tail: Tail,
+    phones: Phones,
 ) -> Station:
     """All parts, wired. Blocks for a few small files, and for making a key at the first boot."""
     clock = hardware.clock(paths)
@@ -173,7 +180,7 @@ def build(
     meters = partial(figures, device, conductor, board, drain, governor)
     start_over = StartOver(paths, conductor)
     technician = Technician(device, board, gate, start_over, media)
-    front = Front(device, conductor, board, drain, store, meters, technician)
+    front = Front(device, conductor, board, drain, store, meters, technician, phones)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
         ("link", watch.run),

@@ -24,6 +24,7 @@ from portal.view import (
     Led,
     Network,
     NetworkInfo,
+    PhoneTrail,
     Picture,
     Recording,
     Refusal,
@@ -138,6 +139,13 @@ NEARBY = (
     Network(b"dlink", 22, "wep", "2.4"),
 )
 
+STUCK_PHONES = {
+    "10.42.0.23": {"lease": 3.1},
+    "10.42.0.57": {"lease": 4.0, "name": 4.2, "probe": 4.3, "page": 5.0, "form": 31.0, "attempt": 58.0},
+    "10.42.0.80": {"lease": 12.0, "name": 12.4, "probe": 12.5},
+}
+"""For `FakeStation.trails`: three phones that stand at three different steps."""
+
 
 def failed_attempt(code: str, ssid: bytes, security: str = "wpa2") -> Attempt:
     """How a try ended that failed with one of `VERDICTS`. Raises KeyError for another code."""
@@ -165,6 +173,7 @@ class FakeStation:
         self.passwords = dict(passwords or {b"Home-5G": "correct horse"})
         self.asked: list[tuple[str, Any]] = []
         self.seen: list[tuple[str, str]] = []
+        self.trails: dict[str, dict[str, float]] = {}
         self.refuse: Refusal | None = None
         self.pin = PIN
         self._changed = asyncio.Condition()
@@ -234,6 +243,10 @@ class FakeStation:
 
     async def client_seen(self, client: str, step: str) -> None:
         self.seen.append((client, step))
+        self.trails.setdefault(client, {}).setdefault(step, float(len(self.seen)))
+
+    def phones(self) -> Sequence[PhoneTrail]:
+        return tuple(PhoneTrail(address, dict(steps)) for address, steps in reversed(self.trails.items()))
 
     async def locate(self) -> None:
         self._ask("locate")

@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, country, language, progress, setup, status, technician
+from portal.pages import claim, country, language, phones, progress, setup, status, technician
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -79,6 +79,8 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/technician", technician.show),
         web.post("/technician", technician.enter),
         *(web.post(path, technician.behind_pin(action)) for path, action in technician.ACTIONS.items()),
+        web.get("/phones", phones.show),
+        web.get("/api/phones", phones.as_json),
         web.post("/language", language.choose),
         web.get("/country", country.show),
         web.post("/country", country.save),

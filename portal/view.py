@@ -19,6 +19,10 @@ TONES = ("failed", "working", "running", "waiting", "unknown")
 
 PRIORITIES = ("critical", "high", "normal", "low")
 
+FUNNEL = ("lease", "name", "probe", "page", "form", "attempt", "result")
+"""What a phone on the hotspot does, in this order: it gets an address, asks for a name, looks for the
+internet, shows the page and a network's form, sends the form, and reads how that ended."""
+
 SECURITIES = ("open", "wep", "wpa2", "wpa3", "enterprise")
 
 
@@ -268,6 +272,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneTrail:
+    """How far one phone came: its address, and the first time of each step of `FUNNEL` that it took.
+
+    Seconds since the hotspot opened last, or since the station started where none has.
+    """
+
+    address: str
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown."""
 
@@ -350,6 +365,10 @@ class Station(Protocol):
 
     async def client_seen(self, client: str, step: str) -> None:
         """A client reached a step of the funnel: probe, page, form, attempt or result. Must not fail."""
+        ...
+
+    def phones(self) -> Sequence[PhoneTrail]:
+        """Who came how far, the one seen last first; kept after the hotspot closed, until it opens again."""
         ...
 
     async def locate(self) -> None:

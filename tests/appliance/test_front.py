@@ -136,6 +136,29 @@ async def test_a_page_means_that_a_person_is_there_and_a_probe_does_not(
     assert came == [True] * joined
 
 
+async def test_how_far_a_phone_came_is_told_and_stays_told_when_the_hotspot_is_gone(
+    made: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert made.front.phones() == ()
+    await made.device.open_hotspot()
+    with caplog.at_level("INFO"):
+        await made.front.client_seen("10.42.0.57", "probe")
+        await made.front.client_seen("10.42.0.57", "page")
+    assert "phone 10.42.0.57 on the hotspot: page" in caplog.text
+    await made.device.network.stop_hotspot()
+    [trail] = made.front.phones()
+    assert (trail.address, list(trail.steps)) == ("10.42.0.57", ["probe", "page"])
+
+
+async def test_without_a_hotspot_the_steps_on_the_portal_are_noted_and_the_log_stays_quiet(
+    made: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        await made.front.client_seen("192.168.1.7", "page")
+    assert [trail.address for trail in made.front.phones()] == ["192.168.1.7"]
+    assert "192.168.1.7" not in caplog.text
+
+
 async def test_a_person_can_go_back_blink_the_light_and_send_now(made: Station) -> None:
     await made.front.cancel()
     assert made.device.inbox._cancelled.is_set()

@@ -80,10 +80,23 @@ def test_a_phones_first_step_is_timed_and_the_list_is_bounded() -> None:
     assert phones.saw("10.42.0.5", "lease") is None
     for number in range(MAX_PHONES + 10):
         phones.saw(f"10.42.1.{number}", "lease")
-    assert len(phones.steps()) == MAX_PHONES
-    assert "10.42.0.5" not in phones.steps()
+    assert len(phones.trails()) == MAX_PHONES
+    assert "10.42.0.5" not in {trail.address for trail in phones.trails()}
     phones.opened()
-    assert not phones.steps()
+    assert phones.trails() == ()
+
+
+def test_the_phone_seen_last_comes_first_and_what_was_told_does_not_change() -> None:
+    clock = [0.0]
+    phones = Phones(lambda: clock[0])
+    for clock[0], phone, step in [(1.0, "a", "lease"), (2.0, "b", "lease"), (3.0, "a", "name")]:
+        phones.saw(phone, step)
+    told = phones.trails()
+    phones.saw("b", "name")
+    assert [(trail.address, dict(trail.steps)) for trail in told] == [
+        ("a", {"lease": 1.0, "name": 3.0}),
+        ("b", {"lease": 2.0}),
+    ]
 
 
 def python(code: str, *mark: str) -> list[str]:

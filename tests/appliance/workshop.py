@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from appliance.files import private_folder
 from appliance.logs import Tail
+from appliance.network.hotspot.phones import Phones
 from appliance.network.port import Credentials, Security
 from appliance.network.simulated import SimulatedNetwork
 from appliance.paths import Paths
@@ -78,7 +80,7 @@ async def station(
     radio = SimulatedNetwork(paths.state, scenario, check_seconds=0.02)
     async with await Store.open(paths.buffer_file) as store:
         media = MediaStore(paths.media, store)
-        built = build(settings, paths, radio, store, media, Tail())
+        built = build(settings, paths, radio, store, media, Tail(), Phones(time.monotonic))
         try:
             yield built
         finally:

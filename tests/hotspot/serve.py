@@ -19,11 +19,14 @@ async def main(folder: str, port: str, interface: str, *addresses: str) -> None:
     """Says `ready`, then every step of every phone."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    server = HotspotServer(Path(folder), int(port), Phones(time.monotonic))
+    phones = Phones(time.monotonic)
+    server = HotspotServer(Path(folder), int(port), phones)
     await server.start(interface, addresses)
     print("ready", server.pid, flush=True)
     await over.wait()
     await server.stop()
+    for trail in phones.trails():
+        print("trail", trail.address, *trail.steps, flush=True)
 
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -176,4 +176,6 @@ def test_the_steps_of_a_phone_are_told_and_names_are_not(world: World) -> None:
     world.phone.resolve("a-secret-habit.example")
     eventually(lambda: f"{address} on the hotspot: name" in hotspot.text(), "the question is told")
     assert f"{address} on the hotspot: lease" in hotspot.text()
+    hotspot.stop()
+    assert f"trail {address} lease name" in hotspot.text(), "kept after the hotspot closed"
     assert "a-secret-habit" not in hotspot.text()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portal.fakes import FakeStation
+from portal.fakes import STUCK_PHONES, FakeStation
 from portal.server import create_app, serving
 from portal.settings import PortalSettings
 from tests.portal.phone import Phone
@@ -14,7 +14,9 @@ from tests.portal.phone import Phone
 
 @pytest.fixture
 def station() -> FakeStation:
-    return FakeStation()
+    made = FakeStation()
+    made.trails = {address: dict(steps) for address, steps in STUCK_PHONES.items()}
+    return made
 
 
 @pytest.fixture

@@ -214,6 +214,9 @@ if (getComputedStyle(document.documentElement).fontSize !== "32px") return ["the
 const limit = document.documentElement.clientWidth;
 return [...document.body.querySelectorAll("*")].filter(e => {
   if (e.closest("pre, .heard, .skip, svg") || !e.checkVisibility()) return false;
+  // A table of data may scroll inside a region that the keyboard reaches (WCAG 1.4.10); the region must fit.
+  const region = e.closest("table")?.closest("section[tabindex='0'][aria-label]");
+  if (region && getComputedStyle(region).overflowX === "auto") return false;
   if (e.matches(".stepper li:not(.now) > span")) return false; // shown by its number; heard in full
   const box = e.getBoundingClientRect();
   const cut = getComputedStyle(e).overflow === "hidden" && e.scrollHeight > e.clientHeight + 2;

@@ -35,7 +35,7 @@ LATIN = ("de", "fr", "es", "pt")
 
 # Names, units and words that are the same in other languages.
 SAME = (
-    "Wi-Fi|WLAN|WPA2|WPA3|WEP|QR|PIN|DHCP|DNS|NTP|JSON|UTC|Internet|Normal|Status|Name|Version|Signal|Hotspot"
+    "Wi-Fi|WLAN|WPA2|WPA3|WEP|VPN|http|QR|PIN|DHCP|DNS|NTP|JSON|UTC|Internet|Normal|Status|Name|Version|Signal|Hotspot"
     "|S O S|GHz|meteor-appliance|buffer|retry|reset|rejected|mct_|LAN|[kMGTm]?B|ms|min|Station|Computer"
 )
 KEPT = rf"(?<![A-Za-z])({SAME})(?![A-Za-z])"

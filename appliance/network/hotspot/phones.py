@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from types import MappingProxyType
+
+from portal.view import PhoneTrail
 
 log = logging.getLogger(__name__)
 
-STEPS = ("lease", "name", "probe", "page", "form", "attempt", "result")
-"""In the order in which a phone takes them."""
 MAX_PHONES = 64
 
 
 class Phones:
-    """The first time of each step of each phone, in seconds after the hotspot opened. Bounded."""
+    """The first time of each step of each phone, in seconds after the hotspot opened. Bounded.
+
+    A step is one of `portal.view.FUNNEL`. Kept when the hotspot closes, until the next one opens.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` is monotonic seconds."""
@@ -43,6 +47,8 @@ class Phones:
         if (took := self.saw(phone, step)) is not None:
             log.info("phone %s on the hotspot: %s, %.1f s after it opened", phone, step, took)
 
-    def steps(self) -> Mapping[str, Mapping[str, float]]:
-        """By phone, the one that was seen last at the end."""
-        return {phone: dict(steps) for phone, steps in self._seen.items()}
+    def trails(self) -> tuple[PhoneTrail, ...]:
+        """Of each phone, the one that was seen last first."""
+        return tuple(
+            PhoneTrail(phone, MappingProxyType(dict(steps))) for phone, steps in reversed(self._seen.items())
+        )
