@@ -30,7 +30,8 @@ def main() -> int:
     """Runs until Ctrl-C. Exit code 1 with a reason when something cannot start or dies."""
     arguments = _arguments()
     data: Path = arguments.data
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGTERM, signal.SIGINT):  # also where whoever started it ignores Ctrl-C
+        signal.signal(ending, _interrupt)
     processes: list[tuple[str, subprocess.Popen[bytes]]] = []
     try:
         for name in ("cloud_port", "portal_port"):

@@ -66,7 +66,7 @@ def countries_in(dump: str) -> list[str]:
 
 async def read_countries(interface: str) -> list[str]:
     """What the last scan heard on `interface`; empty without `iw`, or when it cannot say."""
-    path = iw.program()
+    path = await asyncio.to_thread(iw.program)
     if path is None:
         return []
     try:

@@ -21,7 +21,7 @@ class Answer:
 
 
 def program() -> str | None:
-    """Its path; None where it is not installed."""
+    """Its path; None where it is not installed. Looks at the disk."""
     return shutil.which("iw", path=os.pathsep.join([os.environ.get("PATH", ""), _BESIDES]))
 
 

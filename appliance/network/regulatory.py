@@ -59,7 +59,7 @@ def domain_in(text: str) -> Domain:
 
 async def set_country(code: str) -> None:
     """Has the kernel keep the rules of `code` until the machine restarts. Raises `CountryNotSet`."""
-    path = iw.program()
+    path = await asyncio.to_thread(iw.program)
     if path is None:
         raise CountryNotSet(NO_IW)
     try:

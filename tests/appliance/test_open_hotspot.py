@@ -97,7 +97,7 @@ async def test_the_key_stands_on_the_display_with_and_without_the_claim_card(
         key = key_of(made)
         assert f"Key      {key}" in stream.getvalue()
         await setup.run(made.device)
-        card = stream.getvalue().split("PIN")[1]
+        card = stream.getvalue().split("PIN", 1)[1]
         assert f"Key      {key}" in card
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.people import Owner
-from scripts.processes import Cloud, Program, Station
+from scripts.processes import Cloud, Program, Station, eventually
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +69,8 @@ def new_station(place: Path, cloud: Cloud, programs: list[Program]) -> StationFa
         station = Station(place, cloud, name, **settings)
         programs.append(station)
         station.start()
+        looking = ("uninitialized", "initializing")
+        eventually(lambda: station.state() not in looking, "the station has looked at its hardware")
         return station
 
     return make
