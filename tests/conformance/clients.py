@@ -202,7 +202,7 @@ CLIENTS = [
         f"{_WINDOWS}/redirect",
     ),
     Client("Firefox", firefox, "http://detectportal.firefox.com/canonical.html"),
-    _networkmanager("Debian", "http://network-test.debian.org/nm"),
+    _networkmanager("Debian", "http://network-test.example/nm"),
     _networkmanager("GNOME", "http://nmcheck.gnome.org/check_network_status.txt"),
     _networkmanager("Ubuntu", "http://connectivity-check.ubuntu.com/"),
     _networkmanager("Arch", "http://ping.archlinux.org/nm-check.txt"),

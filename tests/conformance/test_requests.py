@@ -140,7 +140,7 @@ async def test_while_set_up_lasts_no_answer_has_the_header_that_networkmanager_b
 ) -> None:
     for snapshot in (IN_SETUP, RUNNING):
         await station.show(snapshot)
-        for host in ("network-test.debian.org", "192.0.2.1"):
+        for host in ("network-test.example", "192.0.2.1"):
             reply = await ask(replace(air, phone="127.0.0.8"), "/nm", f"Host: {host}")
             assert "x-networkmanager-status" not in reply.headers
 

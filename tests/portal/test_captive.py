@@ -47,7 +47,7 @@ PROBES: list[tuple[str, str, Judge]] = [
     ("www.msftconnecttest.com", "/redirect", never),
     ("detectportal.firefox.com", "/canonical.html", says("support.mozilla.org/kb/captive-portal")),
     ("detectportal.firefox.com", "/success.txt?ipv4", says("success")),
-    ("network-test.debian.org", "/nm", says("NetworkManager is online")),
+    ("network-test.example", "/nm", says("NetworkManager is online")),
     ("nmcheck.gnome.org", "/check_network_status.txt", says("NetworkManager is online")),
     ("spectrum.s3.amazonaws.com", "/kindle-wifi/wifistub.html", says("81ce4465-7167-4dcb-835b-dcc9e44c112a")),
     ("www.gstatic.com", "/generate_204", android),
