@@ -24,16 +24,17 @@ async def to_the_end(write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         raise
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomically(path: Path, data: bytes, mode: int | None = 0o600) -> None:
     """Replaces `path`: temporary file, fsync, rename, fsync of the folder.
 
-    After it returns the new content survives a power cut; before, the old one does. Blocks for the time of
-    two fsyncs. Raises `OSError`.
+    After it returns the new content survives a power cut; before, the old one does. `mode` is None where the
+    file system has none to give, such as FAT. Blocks for the time of two fsyncs. Raises `OSError`.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644 if mode is None else mode)
     try:
-        os.fchmod(descriptor, mode)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(data)
             file.flush()

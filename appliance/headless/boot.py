@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,6 @@ from appliance.headless.text import Text, read_text
 from appliance.headless.wishes import SECRETS, TAKEN_ONCE, Wishes, read_wishes
 from appliance.identity.hotspot import HotspotKey
 from appliance.network.port import Credentials, Security
-from buffer.folders import sync_folder
 from portal.sentences import N_
 from portal.view import Notice, Sentence
 
@@ -224,18 +222,7 @@ def _without_secrets(text: Text, wishes: Wishes, today: str) -> bytes:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """As `write_atomically`, without a mode: a FAT partition has none to give."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(data)
-            file.flush()
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    sync_folder(path.parent)
+    write_atomically(path, data, mode=None)
 
 
 def _hash(data: bytes) -> str:
