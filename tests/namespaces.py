@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +81,23 @@ class Namespace:
     def sysctl(self, name: str, value: int) -> None:
         """Sets a value below net."""
         self.run("sh", "-c", f"echo {value} > /proc/sys/net/{name}")
+
+
+@contextmanager
+def taken_away(
+    folder: Path, spaces: Sequence[Namespace], programs: Sequence[subprocess.Popen[bytes]]
+) -> Iterator[None]:
+    """At the end, however it comes: the programs, then the namespaces, then the folder."""
+    try:
+        yield
+    finally:
+        for program in programs:
+            with suppress(ProcessLookupError):
+                program.kill()
+            program.wait()
+        for space in spaces:
+            space.remove()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wire(one: Namespace, inner: str, other: Namespace, outer: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 
 from appliance.device import HOTSPOT_ADDRESS
 from appliance.network.hotspot.dnsmasq import command
-from tests.namespaces import Namespace, why_no_namespaces, wire
+from tests.namespaces import Namespace, taken_away, why_no_namespaces, wire
 from tests.visitor import AAAA, HTTPS, NOERROR, A, DnsAnswer, Visitor, eventually
 
 pytestmark = [pytest.mark.hotspot, pytest.mark.timeout(300)]
@@ -98,21 +97,13 @@ def names() -> Iterator[Names]:
     spaces = [Namespace.made(name) for name in ("names", "asker", "cable")]
     station, phone, lan = spaces
     made = Names(folder, station, Visitor(phone, "wlan", folder, {"dns": OWN}), lan)
-    try:
+    with taken_away(folder, spaces, made.programs):
         (folder / "resolv.conf").write_text(f"nameserver {UPSTREAM}\n")
         wire(station, "ap0", phone, "wlan")
         for address in (f"{OWN}/24", f"{HOTSPOT_ADDRESS}/32"):
             station.ip("addr", "add", address, "dev", "ap0")
         phone.ip("addr", "add", "10.42.0.57/24", "dev", "wlan")
         yield made
-    finally:
-        for program in made.programs:
-            with suppress(ProcessLookupError):
-                program.kill()
-            program.wait()
-        for space in spaces:
-            space.remove()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("uplink", [False, True], ids=["no cable", "cable"])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.namespaces import Namespace, why_no_namespaces, why_no_packet_filter, wire
+from tests.namespaces import Namespace, taken_away, why_no_namespaces, why_no_packet_filter, wire
 from tests.visitor import Visitor, eventually
 
 PROGRAMS = ("unshare", "nft", "dnsmasq", "busybox")
@@ -91,17 +89,9 @@ def world() -> Iterator[World]:
     spaces = [Namespace.made(name) for name in ("station", "phone", "other", "lan")]
     station, phone, other, lan = spaces
     made = World(folder, station, Visitor(phone, "wlan", folder), Visitor(other, "wlan", folder), lan)
-    try:
+    with taken_away(folder, spaces, made.programs):
         _lay_out(made)
         yield made
-    finally:
-        for program in made.programs:
-            with suppress(ProcessLookupError):
-                program.kill()
-            program.wait()
-        for space in spaces:
-            space.remove()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lay_out(world: World) -> None:

@@ -137,6 +137,13 @@ def _fails(world: World, code: str) -> None:
     assert page.form("/setup/join").values["network"] == SSID.encode().hex(), "the form is filled in"
 
 
+def _chosen_fails(world: World, code: str) -> None:
+    """It is in the list, the person chooses it, and the verdict comes."""
+    world.list_networks()
+    world.choose()
+    _fails(world, code)
+
+
 def _wrong_key(world: World, protection: str) -> None:
     world.router.switch_on(protection)
     world.list_networks()
@@ -179,18 +186,14 @@ def a_network_out_of_reach_is_named(world: World) -> None:
 def a_router_without_addresses_is_named(world: World) -> None:
     """The key is right, and DHCP silent."""
     world.router.switch_on("wpa2", addresses=False)
-    world.list_networks()
-    world.choose()
-    _fails(world, "NET-003")
+    _chosen_fails(world, "NET-003")
 
 
 @scenario("house")
 def a_router_without_internet_is_named(world: World) -> None:
     """Names are known, and packets get lost behind the router."""
     world.router.switch_on("wpa2", cloud=NOWHERE)
-    world.list_networks()
-    world.choose()
-    _fails(world, "NET-004")
+    _chosen_fails(world, "NET-004")
 
 
 @scenario("house")
@@ -199,9 +202,7 @@ def a_login_page_is_named(world: World) -> None:
     world.router.switch_on("wpa2")
     world.house.stop_cloud()
     world.router.login_page()
-    world.list_networks()
-    world.choose()
-    _fails(world, "NET-005")
+    _chosen_fails(world, "NET-005")
 
 
 def _to_operational(world: World) -> None:
