@@ -14,8 +14,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from portal.fakes import CARD, RUNNING, WAITING_FOR_CLAIM, FakeStation
 from portal.pseudo import LONG
 from tests.conftest import BrowserFactory
-from tests.portal.test_browser import arrive, away, find, resize, scheme, speak, until
-from tests.portal.test_pages import PAGES, STATIC
+from tests.portal.browsing import arrive, away, find, on_every_page, resize, runs, scheme, speak, until
+from tests.portal.test_pages import STATIC
 
 pytestmark = pytest.mark.browser
 
@@ -54,12 +54,7 @@ async def test_axe_finds_nothing_on_any_page(
     await away(scheme, browser, colours)
     await away(speak, browser, language)
     await away(resize, browser, 360, 740)
-    found: dict[str, list[str]] = {}
-    for name, (snapshot, path) in PAGES.items():
-        await station.show(snapshot)
-        await away(browser.get, address + path)
-        found[name] = await away(findings, browser, axe)
-    assert {name: complaints for name, complaints in found.items() if complaints} == {}
+    assert await on_every_page(browser, station, address, lambda driver: findings(driver, axe)) == {}
 
 
 @pytest.mark.timeout(300)
@@ -201,12 +196,7 @@ async def test_nothing_is_lost_when_all_text_is_twice_as_large(
     await away(speak, driver, language)
     await away(driver.get, address)
     await away(driver.execute_cdp_cmd, "Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})
-    found: dict[str, list[str]] = {}
-    for name, (snapshot, path) in PAGES.items():
-        await station.show(snapshot)
-        await away(driver.get, address + path)
-        found[name] = await away(driver.execute_script, _LOST)
-    assert {name: lost for name, lost in found.items() if lost} == {}
+    assert await on_every_page(driver, station, address, runs(_LOST)) == {}
 
 
 _LOST = """

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from portal import pseudo
 from portal.fakes import CARD, IN_SETUP, RUNNING, WAITING_FOR_CLAIM, FakeStation
@@ -22,61 +18,22 @@ from portal.languages import load
 from portal.server import create_app, serving
 from portal.view import Backlog, Waiting
 from tests.conftest import BrowserFactory
-from tests.portal.test_pages import PAGES, TROUBLED
+from tests.portal.browsing import (
+    arrive,
+    away,
+    click,
+    complaints,
+    find,
+    on_every_page,
+    resize,
+    runs,
+    scheme,
+    speak,
+    until,
+)
+from tests.portal.test_pages import TROUBLED
 
 pytestmark = pytest.mark.browser
-
-T = TypeVar("T")
-
-
-async def away(work: Callable[..., T], *arguments: Any) -> T:
-    """Selenium blocks; the portal runs in this very loop."""
-    return await asyncio.to_thread(work, *arguments)
-
-
-async def until(driver: Chrome, condition: Callable[[Chrome], T]) -> T:
-    def wait() -> T:
-        return WebDriverWait(driver, 40, ignored_exceptions=[Exception]).until(condition)
-
-    return await away(wait)
-
-
-def find(driver: Chrome, selector: str) -> WebElement:
-    return driver.find_element(By.CSS_SELECTOR, selector)
-
-
-async def click(driver: Chrome, selector: str) -> None:
-    def press(waiting: Chrome) -> bool:
-        find(waiting, selector).click()
-        return True
-
-    await until(driver, press)
-
-
-async def arrive(driver: Chrome, path: str) -> None:
-    await until(driver, lambda d: path in d.current_url)
-
-
-def complaints(driver: Chrome) -> list[str]:
-    """What the browser's console says: blocked scripts and styles, failed loads, exceptions."""
-    entries = driver.get_log("browser")  # type: ignore[no-untyped-call]
-    return [entry["message"] for entry in entries]
-
-
-def scheme(driver: Chrome, name: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": name}]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def speak(driver: Chrome, language: str) -> None:
-    driver.execute_cdp_cmd("Network.enable", {})
-    headers = {"headers": {"Accept-Language": language}}
-    driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", headers)
-
-
-def resize(driver: Chrome, width: int, height: int) -> None:
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def read_qr(driver: Chrome) -> str:
@@ -264,15 +221,12 @@ async def test_every_page_fits_a_phone_and_double_size(
     address: str, station: FakeStation, browser: Chrome, language: str
 ) -> None:
     await away(speak, browser, language)
-    found: dict[str, list[str]] = {}
+    found: dict[int, dict[str, list[str]]] = {}
     # What fits 320 px fits 360 px too; the made-up languages prove it.
     for width in (360, 320) if language in (pseudo.LONG, pseudo.RIGHT_TO_LEFT) else (320,):
         await away(resize, browser, width, 640)
-        for name, (snapshot, path) in PAGES.items():
-            await station.show(snapshot)
-            await away(browser.get, address + path)
-            found[f"{name} at {width}"] = await away(browser.execute_script, _TOO_WIDE)
-    assert {name: wide for name, wide in found.items() if wide} == {}
+        found[width] = await on_every_page(browser, station, address, runs(_TOO_WIDE))
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -281,13 +235,12 @@ async def test_every_page_can_be_read_in_sunlight_and_hit_with_a_thumb(
 ) -> None:
     await away(scheme, browser, colours)
     await away(resize, browser, 360, 640)
-    found: dict[str, list[str]] = {}
-    for name, (snapshot, path) in PAGES.items():
-        await station.show(snapshot)
-        await away(browser.get, address + path)
-        for what, script in (("pale", _PALE), ("small", _SMALL), ("tiny", _TINY)):
-            found[f"{name}: {what}"] = await away(browser.execute_script, script)
-    assert {name: list_ for name, list_ in found.items() if list_} == {}
+
+    def look(driver: Chrome) -> list[str]:
+        scripts = {"pale": _PALE, "small": _SMALL, "tiny": _TINY}
+        return [f"{what}: {each}" for what, script in scripts.items() for each in runs(script)(driver)]
+
+    assert await on_every_page(browser, station, address, look) == {}
 
 
 _BROKEN = """
@@ -315,12 +268,7 @@ async def test_no_word_is_broken_on_a_phone(
     """Chinese and Japanese break between any two signs; the others only between words."""
     await away(speak, browser, language)
     await away(resize, browser, 360, 740)
-    found: dict[str, list[str]] = {}
-    for name, (snapshot, path) in PAGES.items():
-        await station.show(snapshot)
-        await away(browser.get, address + path)
-        found[name] = await away(browser.execute_script, _BROKEN)
-    assert {name: words for name, words in found.items() if words} == {}
+    assert await on_every_page(browser, station, address, runs(_BROKEN)) == {}
 
 
 @pytest.mark.parametrize("snapshot", [RUNNING, IN_SETUP], ids=["running", "in setup"])

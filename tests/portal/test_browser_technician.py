@@ -16,22 +16,9 @@ from portal.pseudo import LONG
 from portal.server import create_app, serving
 from portal.settings import PortalSettings
 from tests.conftest import BrowserFactory
+from tests.portal.browsing import away, click, complaints, find, resize, scheme, speak, until
 from tests.portal.test_accessibility import Keyboard, axe, findings
-from tests.portal.test_browser import (
-    _BROKEN,
-    _PALE,
-    _SMALL,
-    _TINY,
-    _TOO_WIDE,
-    away,
-    click,
-    complaints,
-    find,
-    resize,
-    scheme,
-    speak,
-    until,
-)
+from tests.portal.test_browser import _BROKEN, _PALE, _SMALL, _TINY, _TOO_WIDE
 
 pytestmark = pytest.mark.browser
 
