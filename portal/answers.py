@@ -101,7 +101,9 @@ def clock(snapshot: Snapshot, language: Language) -> Answer:
     if facts.time is None:
         return Answer("unknown", language.tell(N_("Not known yet")))
     if not facts.synchronized:
-        return Answer("working", language.tell(N_("Not sure")), language.tell(N_("No time source heard yet")))
+        heard = facts.source == "server"  # what is sent gets the right time; the clock itself is not set
+        more = N_("The cloud's time is used") if heard else N_("No time source heard yet")
+        return Answer("working", language.tell(N_("Not sure")), language.tell(more))
     if facts.offset_ms is None:
         return Answer("running", language.tell(N_("Yes")), clock_source(facts.source, language))
     more = language.tell(

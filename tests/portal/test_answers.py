@@ -74,6 +74,7 @@ ENGLISH = Language("en")
         ("clock", {}, "running", "Yes", "Within 3 ms, from NTP"),
         ("clock", {"clock": Clock(NOON, True, "GPS")}, "running", "Yes", "GPS"),
         ("clock", {"clock": Clock(NOON)}, "working", "Not sure", "No time source heard yet"),
+        ("clock", {"clock": Clock(NOON, source="server")}, "working", "Not sure", "The cloud's time is used"),
         ("clock", {"clock": Clock()}, "unknown", "Not known yet", ""),
         ("todo", {}, "running", "Nothing", "All is well"),
         ("todo", {"state": "network_ready"}, "waiting", "Claim the station", "The station is running."),
