@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.doctor.running import Doctor
 from appliance.network.port import Credentials, Security
 from appliance.status import StatusBoard
+from appliance.support.running import Support
 from buffer.drain import Progress
 from buffer.drains import Drains
 from buffer.listing import Depth
@@ -61,6 +63,8 @@ class Front:
         drain: Drains,
         store: Store,
         figures: Callable[[], str],
+        doctor: Doctor,
+        support: Support,
     ) -> None:
         self._device = device
         self._conductor = conductor
@@ -68,6 +72,9 @@ class Front:
         self._drain = drain
         self._store = store
         self._figures = figures
+        # What is found and packed is not this file's affair.
+        self.diagnose = doctor.diagnose
+        self.support_bundle = support.bundle
 
     def snapshot(self) -> Snapshot:
         """The picture now."""

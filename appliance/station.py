@@ -17,6 +17,7 @@ from appliance.conductor import Conductor
 from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
 from appliance.device import Device, Fault
+from appliance.doctor.running import Doctor, Looker
 from appliance.front import Front
 from appliance.governor import Governor
 from appliance.identity.card import CardFile
@@ -41,6 +42,7 @@ from appliance.sources.accept import Accepted, Intake
 from appliance.sources.spool import Spool
 from appliance.stages.table import STAGES
 from appliance.status import StatusBoard
+from appliance.support.running import Support
 from appliance.telemetry.application import Application
 from appliance.telemetry.host import HostTelemetry
 from appliance.uplink.claim import Claiming
@@ -156,7 +158,10 @@ def build(
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
-    front = Front(device, conductor, board, drain, store, meters)
+    looker = Looker(device, conductor, board, drain, store)
+    doctor = Doctor(looker.look)
+    support = Support(device, board, doctor, looker, meters, tail)
+    front = Front(device, conductor, board, drain, store, meters, doctor, support)
     start_over = StartOver(paths, conductor)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),

@@ -17,7 +17,7 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, language, progress, setup, status
+from portal.pages import claim, help, language, progress, setup, status
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -38,6 +38,7 @@ def create_app(
         middlewares=[middleware.errors, middleware.captive], client_max_size=settings.max_body
     )
     app[CONTEXT] = _context(station, settings, now)
+    app[help.CHECKUP] = help.Checkup(station, now)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_follow_station)
     app.on_shutdown.append(_end_streams)
@@ -76,6 +77,9 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/status", status.show),
         web.post("/status/locate", status.locate),
         web.post("/status/retry", status.retry),
+        web.get("/help", help.show),
+        web.post("/help/again", help.again),
+        web.get("/help/{code}", help.explain),
         web.post("/language", language.choose),
         web.get("/events", api.events, allow_head=False),
         web.get("/api/status", api.status),

@@ -236,6 +236,25 @@ class Snapshot:
     version: str = ""
 
 
+FINDINGS = ("fail", "warn", "unknown", "ok")
+"""How a check may come out, what matters most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to: a verdict of `FINDINGS`, what was measured, and the one thing to do.
+
+    Where all is well there is neither a code nor an action.
+    """
+
+    code: str
+    name: Sentence
+    verdict: str
+    sentence: Sentence
+    evidence: tuple[Sentence, ...] = ()
+    action: Sentence = NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown."""
@@ -298,6 +317,14 @@ class Station(Protocol):
 
     async def retry(self) -> None:
         """Try to send what waits now, without waiting for the breaker."""
+        ...
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look at everything that can be wrong, now. Takes up to half a minute, and never fails."""
+        ...
+
+    async def support_bundle(self) -> bytes:
+        """The redacted support bundle, a .tar.gz."""
         ...
 
     def changes(self) -> AsyncIterator[Snapshot]:

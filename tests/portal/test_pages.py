@@ -67,6 +67,8 @@ PAGES: dict[str, tuple[Snapshot, str]] = {
     "status": (RUNNING, "/status?done=locate"),
     "status troubled": (TROUBLED, "/status"),
     "status in setup": (IN_SETUP, "/status"),
+    "help": (RUNNING, "/help"),
+    "help in setup": (IN_SETUP, "/help"),
     "not found": (RUNNING, "/nowhere"),
 }
 
@@ -169,7 +171,7 @@ _DATA = re.compile(
     r"[\u2066-\u2069]|Home-5G|Café Ωmega|Observatory|eduroam|dlink|KXPMVT|K X P M V T"
     r"|cloud\.example\.org/claim|Roof south|Pseudo \(.*?\)"
     rf"|{'|'.join(NAMES.values())}"
-    r"|\b(NET|WEB|BUF)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40|NTP|floor|UTC"
+    r"|\b(NET|WEB|BUF|DOC)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40?|NTP|floor|UTC"
     r"|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"
 )
 

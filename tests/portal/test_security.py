@@ -21,6 +21,7 @@ POSTS = [
     "/claim/code",
     "/status/locate",
     "/status/retry",
+    "/help/again",
     "/language",
 ]
 
