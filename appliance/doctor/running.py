@@ -10,7 +10,6 @@ from functools import partial
 
 from appliance.conductor import Conductor
 from appliance.device import Device
-from appliance.doctor.examine import examine
 from appliance.doctor.patient import BufferFacts, ClockFacts, Patient
 from appliance.doctor.stopped import look_at_board, read_buffer
 from appliance.network.host import HostNetwork
@@ -46,6 +45,8 @@ class Doctor:
         return await asyncio.shield(self._visit)
 
     async def _examine(self) -> list[Finding]:
+        from appliance.doctor.examine import examine  # here because most stations are never ill
+
         return await examine(await self._look())
 
 

@@ -6,16 +6,17 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.device import Device
 from appliance.doctor.running import Doctor, Looker
 from appliance.doctor.told import told
 from appliance.logs import Tail
 from appliance.status import StatusBoard
-from appliance.support.bundle import Material, pack
-from appliance.support.known import look
 from portal.present import facts
+
+if TYPE_CHECKING:
+    from appliance.support.bundle import Material
 
 
 class Support:
@@ -42,6 +43,8 @@ class Support:
 
     async def bundle(self) -> bytes:
         """The .tar.gz. Takes as long as an examination of the doctor."""
+        from appliance.support.bundle import Material  # here because few ever ask for it
+
         async with self._one:
             findings = told(await self._doctor.diagnose())
             patient = await self._looker.look()
@@ -62,6 +65,9 @@ class Support:
             return await asyncio.to_thread(self._pack, material, ssids)
 
     def _pack(self, material: Material, ssids: list[bytes]) -> bytes:
+        from appliance.support.bundle import pack
+        from appliance.support.known import look
+
         attempt = self._device.journal.record.network_attempt
         known = look(
             self._device.settings,

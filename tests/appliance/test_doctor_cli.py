@@ -106,7 +106,7 @@ async def test_whoever_asks_during_an_examination_gets_its_findings(
         await asyncio.sleep(0.05)
         return await examine(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("appliance.doctor.running.examine", counted)
+    monkeypatch.setattr("appliance.doctor.examine.examine", counted)
     answers = await asyncio.gather(*(made.front.diagnose() for _ in range(5)))
     assert began == 1
     assert all(answer == answers[0] for answer in answers)
