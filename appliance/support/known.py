@@ -17,6 +17,8 @@ from appliance.support.redact import SECRET_NAME, Redactor
 from firmware.board import read_board
 
 _PROFILES = ("etc/NetworkManager/system-connections", "run/NetworkManager/system-connections")
+_NAMES_OF_NETWORKS = {"ssid", "ssid_hex", "wifi_name"}
+"""Of fields in the station's own files; most hold the name in hexadecimal."""
 _OF_A_NETWORK = {"id", "ssid"}
 _OF_AN_ACCOUNT = {"identity", "anonymous-identity", "anonymous_identity"}
 
@@ -80,8 +82,8 @@ def _take_file(known: Known, path: Path) -> None:
     for name, value in _leaves(content):
         if SECRET_NAME.search(name) or name in _OF_AN_ACCOUNT:
             known.secrets.add(value)
-        elif name in ("ssid", "ssid_hex"):
-            known.ssids.append(_from_hex(value))
+        elif name in _NAMES_OF_NETWORKS and value:
+            known.ssids += dict.fromkeys((_from_hex(value), value.encode()))
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

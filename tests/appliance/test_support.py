@@ -149,6 +149,11 @@ async def _plant_identity(made: Station, cloud: FakeCloud, plant: Any) -> None:
     credentials = from_claim(cloud.complete(), cloud.url)
     plant("device token", credentials.token)
     made.device.credentials.keep(credentials)
+    wifi = {
+        "wifi_name": plant("name in a file", "Boot Canary"),
+        "wifi_password": plant("its key", "bootcanary"),
+    }
+    write_atomically(made.paths.state / "boot.json", json.dumps(wifi).encode())
     technician = {"pin": plant("a PIN of a later version", "739154"), "tries": 0}
     write_atomically(made.paths.identity / "technician.json", json.dumps(technician).encode())
 
