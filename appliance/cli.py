@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _station_commands(commands)
     _information_commands(commands)
+    _help_commands(commands)
     _event_commands(commands)
     return parser
 
@@ -113,6 +114,18 @@ def _information_commands(commands: Any) -> None:
         parser.add_argument("--json", action="store_true", help="for programs")
         if name == "health":
             parser.add_argument("--api-url", metavar="URL", help="the cloud's address (default: cloud.url)")
+
+
+def _help_commands(commands: Any) -> None:
+    from appliance.commandline.manual import BUNDLE, BUNDLE_ENDING, DOCTOR, DOCTOR_ENDING
+
+    doctor = _add(commands, "doctor", _doctor, "what is wrong, with evidence and one thing to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    bundle = _add(commands, "support-bundle", _support_bundle, "a redacted file for whoever helps")
+    bundle.add_argument("file", nargs="?", metavar="FILE", help="where to (default: named after the day)")
+    for parser, text, ending in ((doctor, DOCTOR, DOCTOR_ENDING), (bundle, BUNDLE, BUNDLE_ENDING)):
+        parser.description, parser.epilog = text, ending
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def _event_commands(commands: Any) -> None:
@@ -216,6 +229,22 @@ def _health(arguments: argparse.Namespace, settings: Settings) -> Exit:
     found = asyncio.run(health.ask(settings, arguments.api_url or settings.cloud.url))
     _print(arguments, found.values(), health.lines)
     return Exit.OK if found.fault is None else Exit.UNREACHABLE
+
+
+def _doctor(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import doctor
+    from appliance.doctor.told import lines
+
+    found = asyncio.run(doctor.ask(settings))
+    _print(arguments, found, lines)
+    return doctor.exit_code(found)
+
+
+def _support_bundle(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline.bundle import save
+
+    print(_await(save(settings, Path(arguments.file) if arguments.file else None)))
+    return Exit.OK
 
 
 def _register(arguments: argparse.Namespace, settings: Settings) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from appliance.doctor.told import told
 from appliance.front import Backlog, Front
 from appliance.reset import StartOver
 from buffer.errors import StoreError
@@ -54,6 +56,8 @@ class Control:
         app.add_routes(
             [
                 web.get("/status", self._status),
+                web.get("/doctor", self._doctor),
+                web.get("/support-bundle", self._support_bundle),
                 web.post("/register", self._register),
                 web.post("/reset", self._do_reset),
                 web.get("/pin", self._pin),
@@ -69,6 +73,12 @@ class Control:
 
     async def _status(self, _request: web.Request) -> web.Response:
         return _json(describe(self._front.snapshot()))
+
+    async def _doctor(self, _request: web.Request) -> web.Response:
+        return _json({"findings": told(await self._front.diagnose())})
+
+    async def _support_bundle(self, _request: web.Request) -> web.Response:
+        return _json({"bundle": base64.b64encode(await self._front.support_bundle()).decode()})
 
     async def _register(self, request: web.Request) -> web.Response:
         try:

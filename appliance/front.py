@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 from appliance.conductor import Conductor
 from appliance.device import Device
+from appliance.doctor.running import Doctor
 from appliance.files import to_the_end
 from appliance.keycheck import KeyCheck
 from appliance.network.hotspot.phones import Phones
 from appliance.network.wishes import credentials_of
 from appliance.paths import Paths
 from appliance.status import StatusBoard
+from appliance.support.running import Support
 from appliance.technician import Technician
 from buffer.drain import Progress
 from buffer.drains import Drains
@@ -70,6 +72,8 @@ class Front:
         figures: Callable[[], str],
         technician: Technician,
         phones: Phones,
+        doctor: Doctor,
+        support: Support,
     ) -> None:
         self._device = device
         self._conductor = conductor
@@ -87,7 +91,9 @@ class Front:
         self.restart = technician.restart
         self.reset = technician.reset
         self.picture = technician.picture
-        self.support_bundle = technician.support_bundle
+        # Nor is what is found and packed.
+        self.diagnose = doctor.diagnose
+        self.support_bundle = support.bundle
 
     @property
     def pin(self) -> str:

@@ -10,19 +10,30 @@ from datetime import UTC, datetime
 
 TAIL = 60
 """Lines kept for the status page."""
+HISTORY = 2000
+"""Lines kept for the support bundle: about a night."""
+LONGEST = 500
 
 
 class Tail(logging.Handler):
-    """The last lines in memory."""
+    """The last lines in memory: `lines` for people, `history` with tracebacks for support."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.lines: deque[str] = deque(maxlen=TAIL)
+        self.history: deque[str] = deque(maxlen=HISTORY)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line for one record, whatever it holds."""
-        self.lines.append(self.format(record).splitlines()[0])
+        said = self.format(record)
+        self.lines.append(said.splitlines()[0])
+        self.history.extend(_shortened(line) for line in said.splitlines())
+
+
+def _shortened(line: str) -> str:
+    """Cut between two words: half a secret could not be recognised and hidden any more."""
+    return line if len(line) <= LONGEST else line[:LONGEST].rpartition(" ")[0] + " …"
 
 
 class Json(logging.Formatter):

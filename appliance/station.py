@@ -18,6 +18,7 @@ from appliance.configuration.apply import Configuration
 from appliance.configuration.schema import DeviceConfig
 from appliance.country import Country
 from appliance.device import Device, Fault
+from appliance.doctor.running import Doctor, Looker
 from appliance.front import Front
 from appliance.gate import Gate
 from appliance.governor import Governor
@@ -46,6 +47,7 @@ from appliance.sources.accept import Accepted, Intake
 from appliance.sources.spool import Spool
 from appliance.stages.table import STAGES
 from appliance.status import StatusBoard
+from appliance.support.running import Support
 from appliance.technician import Technician
 from appliance.telemetry.application import Application
 from appliance.telemetry.host import HostTelemetry
@@ -178,9 +180,12 @@ def build(
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
+    looker = Looker(device, conductor, board, drain, store)
+    doctor = Doctor(looker.look)
+    support = Support(device, board, doctor, looker, meters, tail, phones.trails)
     start_over = StartOver(paths, conductor)
     technician = Technician(device, board, gate, start_over, media)
-    front = Front(device, conductor, board, drain, store, meters, technician, phones)
+    front = Front(device, conductor, board, drain, store, meters, technician, phones, doctor, support)
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
         ("link", watch.run),

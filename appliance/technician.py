@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-import tarfile
 from collections.abc import Sequence
-
-import msgspec
 
 from appliance import checkup
 from appliance.device import Device
 from appliance.gate import Gate
 from appliance.reset import StartOver
-from appliance.settings import Settings, describe
 from appliance.status import StatusBoard
 from buffer.errors import MediaMissing, StorageFailed
 from buffer.media import MediaStore
-from portal.present import facts
 from portal.sentences import refusal
 from portal.view import Check, Picture
 
@@ -82,18 +76,3 @@ class Technician:
         except (MediaMissing, StorageFailed) as error:
             log.info("the last picture cannot be shown: %s", error)
             raise refusal("WEB-008") from None
-
-    async def support_bundle(self) -> bytes:
-        """The picture of the pages, without the claim card, and the settings, secrets hidden."""
-        status = msgspec.json.format(msgspec.json.encode(facts(self._board.snapshot())), indent=2)
-        return await asyncio.to_thread(_packed, status, self._device.settings)
-
-
-def _packed(status: bytes, settings: Settings) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
-        for name, content in (("status.json", status), ("settings.toml", describe(settings).encode())):
-            member = tarfile.TarInfo(f"support/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return target.getvalue()

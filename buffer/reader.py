@@ -64,6 +64,12 @@ class Reader:
             timeline = boots.read_timeline(self.connection)
             return read_rows(self.connection, timeline, self._now_ms(), limit, priority, sent=sent)
 
+    def dead_reasons(self, limit: int = 20) -> dict[str, int]:
+        """Why messages were set aside, the most frequent first, with how many were."""
+        with self._moment():
+            query = "SELECT reason, count(*) FROM dead GROUP BY reason ORDER BY count(*) DESC LIMIT ?"
+            return dict(self.connection.execute(query, (limit,)).fetchall())
+
     def find(self, name: str) -> list[Detail]:
         """Every message with this UUID or this key; of several revisions all that are still here."""
         with self._moment():

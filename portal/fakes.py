@@ -19,6 +19,7 @@ from portal.view import (
     ClaimCard,
     Clock,
     Duty,
+    Finding,
     Host,
     JoinRequest,
     Led,
@@ -147,6 +148,62 @@ STUCK_PHONES = {
 """For `FakeStation.trails`: three phones that stand at three different steps."""
 
 
+FINDINGS = (
+    Finding(
+        "",
+        Sentence("Network"),
+        "ok",
+        Sentence("All is well."),
+        (
+            Sentence(
+                "By Wi-Fi, signal %(signal)s %%, address %(address)s.",
+                {"signal": "71", "address": "192.168.1.40"},
+            ),
+        ),
+    ),
+    Finding(
+        "NET-012",
+        Sentence("Names (DNS)"),
+        "fail",
+        Sentence(
+            "The station is on %(ssid)s, but no internet name can be looked up (DNS).", {"ssid": "Home-5G"}
+        ),
+        (
+            Sentence(
+                "DNS of %(server)s did not answer within %(time)s.",
+                {"server": "192.168.1.1", "time": Sentence("%(count)s s", {"count": "3"})},
+            ),
+        ),
+        Sentence("Start the router again; if that does not help, set another DNS server in it."),
+    ),
+    Finding(
+        "",
+        Sentence("Cloud"),
+        "unknown",
+        Sentence("This could not be checked, because something before it is wrong."),
+        (),
+        Sentence("Put the rest right first, then check again."),
+    ),
+    Finding(
+        "DOC-013",
+        Sentence("Hardware: %(part)s", {"part": Sentence("Memory")}),
+        "warn",
+        Sentence("This computer has less than what is recommended for a station."),
+        (
+            Sentence(
+                "%(found)s; recommended: %(wanted)s.",
+                {
+                    "found": Sentence("%(number)s GB", {"number": "2.0"}),
+                    "wanted": Sentence("%(number)s GB", {"number": "4.0"}),
+                },
+            ),
+        ),
+        Sentence("Nothing has to be done at once; use a larger one if recordings get lost."),
+    ),
+)
+"""One of each verdict, not in their order."""
+
+
 def failed_attempt(code: str, ssid: bytes, security: str = "wpa2") -> Attempt:
     """How a try ended that failed with one of `VERDICTS`. Raises KeyError for another code."""
     sentence, action = VERDICTS[code]
@@ -176,6 +233,7 @@ class FakeStation:
         self.trails: dict[str, dict[str, float]] = {}
         self.refuse: Refusal | None = None
         self.pin = PIN
+        self.findings: tuple[Finding, ...] = FINDINGS
         self._changed = asyncio.Condition()
 
     def snapshot(self) -> Snapshot:
@@ -272,6 +330,10 @@ class FakeStation:
     async def picture(self) -> Picture:
         self._ask("picture")
         return Picture("image/png", b"\x89PNG played")
+
+    async def diagnose(self) -> Sequence[Finding]:
+        self._ask("diagnose")
+        return self.findings
 
     async def support_bundle(self) -> bytes:
         self._ask("bundle")

@@ -17,7 +17,17 @@ from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.pages import claim, country, language, phones, progress, setup, status, technician
+from portal.pages import (
+    claim,
+    country,
+    help,
+    language,
+    phones,
+    progress,
+    setup,
+    status,
+    technician,
+)
 from portal.present import home
 from portal.render import environment
 from portal.settings import PortalSettings
@@ -38,6 +48,7 @@ def create_app(
         middlewares=[middleware.errors, middleware.captive], client_max_size=settings.max_body
     )
     app[CONTEXT] = _context(station, settings, now)
+    app[help.CHECKUP] = help.Checkup(station, now)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_follow_station)
     app.on_shutdown.append(_end_streams)
@@ -81,6 +92,9 @@ def _routes(assets: Assets) -> list[web.RouteDef]:
         *(web.post(path, technician.behind_pin(action)) for path, action in technician.ACTIONS.items()),
         web.get("/phones", phones.show),
         web.get("/api/phones", phones.as_json),
+        web.get("/help", help.show),
+        web.post("/help/again", help.again),
+        web.get("/help/{code}", help.explain),
         web.post("/language", language.choose),
         web.get("/country", country.show),
         web.post("/country", country.save),

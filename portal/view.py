@@ -271,6 +271,25 @@ class Snapshot:
     version: str = ""
 
 
+FINDINGS = ("fail", "warn", "unknown", "ok")
+"""How a check may come out, what matters most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to: a verdict of `FINDINGS`, what was measured, and the one thing to do.
+
+    Where all is well there is neither a code nor an action.
+    """
+
+    code: str
+    name: Sentence
+    verdict: str
+    sentence: Sentence
+    evidence: tuple[Sentence, ...] = ()
+    action: Sentence = NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneTrail:
     """How far one phone came: its address, and the first time of each step of `FUNNEL` that it took.
@@ -397,6 +416,10 @@ class Station(Protocol):
 
     async def picture(self) -> Picture:
         """The last picture that came with an event; raises `Refusal` when it is not here any more."""
+        ...
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look at everything that can be wrong, now. Takes up to half a minute, and never fails."""
         ...
 
     async def support_bundle(self) -> bytes:

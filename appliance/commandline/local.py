@@ -33,4 +33,9 @@ async def call(socket: Path, method: str, path: str, **kwargs: Any) -> tuple[int
         raise NotRunning from None
     except aiohttp.ClientError as error:
         raise CommandFailed(Exit.UNREACHABLE, f"The station did not answer: {error}") from None
-    return response.status, msgspec.json.decode(body) if body else {}
+    try:
+        return response.status, msgspec.json.decode(body) if body else {}
+    except msgspec.DecodeError:
+        hint = "Command and station are of different versions: restart the station."
+        text = f"The station does not know this question (HTTP {response.status})."
+        raise CommandFailed(Exit.FAILED, text, hint) from None

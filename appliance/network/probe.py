@@ -95,7 +95,7 @@ class Probe:
         return met
 
     async def _exchange(self, url: SplitResult, addresses: list[Address], interface: str | None) -> Answer:
-        connection = await _connect(addresses, interface)
+        connection = await connect(addresses, interface)
         try:
             secure = await self._tls() if url.scheme == "https" else None
             reader, writer = await asyncio.open_connection(
@@ -105,8 +105,8 @@ class Probe:
             connection.close()
             raise
         try:
-            writer.write(_request(url))
-            return await _read(reader)
+            writer.write(request(url))
+            return await read(reader)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -122,7 +122,7 @@ class Probe:
             return None
         try:
             async with asyncio.timeout(self._step_s):
-                (await _connect(self._known, interface)).close()
+                (await connect(self._known, interface)).close()
         except ConnectionRefusedError:
             return True
         except (OSError, TimeoutError):
@@ -145,7 +145,7 @@ async def _resolve(url: SplitResult) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found[:MAX_ADDRESSES]]
 
 
-async def _connect(addresses: list[Address], interface: str | None) -> socket.socket:
+async def connect(addresses: list[Address], interface: str | None) -> socket.socket:
     """The first address that takes the connection; raises the error of the last one."""
     failure = OSError("no address")
     for family, address in addresses:
@@ -175,7 +175,7 @@ def _bind(made: socket.socket, interface: str | None) -> None:
         log.debug("not bound to %s", interface)
 
 
-def _request(url: SplitResult) -> bytes:
+def request(url: SplitResult) -> bytes:
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     lines = (
         f"GET {path} HTTP/1.1",
@@ -188,7 +188,7 @@ def _request(url: SplitResult) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-async def _read(reader: asyncio.StreamReader) -> Answer:
+async def read(reader: asyncio.StreamReader) -> Answer:
     """Raises `ValueError` for what is no HTTP, `EOFError` when nothing came."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -75,6 +75,8 @@ PAGES: dict[str, tuple[Snapshot, str]] = {
     "country": (replace(IN_SETUP, country="AT", country_by="guess", country_guess="AT"), "/country"),
     "country in the settings": (replace(RUNNING, country="AT", country_by="settings"), "/country"),
     "phones": (IN_SETUP, "/phones"),
+    "help": (RUNNING, "/help"),
+    "help in setup": (IN_SETUP, "/help"),
     "not found": (RUNNING, "/nowhere"),
 }
 
@@ -177,7 +179,7 @@ _DATA = re.compile(
     r"[\u2066-\u2069]|Home-5G|Café Ωmega|Observatory|eduroam|dlink|KXPMVT|K X P M V T"
     r"|cloud\.example\.org/claim|Roof south|Pseudo \(.*?\)"
     rf"|{'|'.join(NAMES.values())}"
-    r"|\b(NET|WEB|BUF)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40|10\.42\.0\.\d+|NTP|floor|UTC"
+    r"|\b(NET|WEB|BUF|DOC)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40|10\.42\.0\.\d+|NTP|floor|UTC"
     rf"|{'|'.join(sorted(map(re.escape, names('en').values()), key=len, reverse=True))}"
     r"|PEAP|TTLS|MSCHAPv2|PAP"
     r"|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"

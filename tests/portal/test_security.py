@@ -33,6 +33,7 @@ POSTS = [
     "/country",
     "/status/locate",
     "/technician",
+    "/help/again",
     "/language",
 ]
 

@@ -1,0 +1,1 @@
+"""The support bundle: a redacted file for whoever helps. `bundle.py` packs, `redact.py` hides."""
