@@ -17,8 +17,9 @@ from appliance.doctor.stopped import patient_of, read_record
 from appliance.doctor.told import told
 from appliance.paths import Paths
 from appliance.settings import Settings
-from appliance.support.bundle import Material, default_name, pack
+from appliance.support.bundle import default_name, pack
 from appliance.support.known import look
+from appliance.support.material import Material
 
 PATIENCE_S = 120.0
 

@@ -12,15 +12,16 @@ import ssl
 import subprocess
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from appliance import __version__
 from appliance.commandline.build import build_text
 from appliance.doctor.patient import BufferFacts
-from appliance.settings import Settings, describe
+from appliance.settings import describe
+from appliance.support.material import Material
 from appliance.support.redact import Redactor
 from firmware.board import read_board
 from statemachine.record import Record
@@ -52,20 +53,6 @@ _ABOUT = {
     "phones.json": "how far each phone came on the setup hotspot",
     "log.txt": "the last lines of the log",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What is packed, before anything is hidden. None is left out."""
-
-    settings: Settings
-    findings: Sequence[Mapping[str, Any]]
-    status: Mapping[str, Any] | None = None
-    metrics: str | None = None
-    buffer: BufferFacts | None = None
-    record: Record | None = None
-    phones: Sequence[Mapping[str, Any]] | None = None
-    log: Sequence[str] | None = None
 
 
 def pack(material: Material, redactor: Redactor, now: float) -> bytes:

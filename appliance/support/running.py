@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from appliance.device import Device
 from appliance.doctor.running import Doctor, Looker
 from appliance.doctor.told import told
 from appliance.logs import Tail
 from appliance.status import StatusBoard
+from appliance.support.material import Material
 from portal.present import facts
 from portal.view import PhoneTrail
-
-if TYPE_CHECKING:
-    from appliance.support.bundle import Material
 
 
 class Support:
@@ -44,8 +40,6 @@ class Support:
 
     async def bundle(self) -> bytes:
         """The .tar.gz. Takes as long as an examination of the doctor."""
-        from appliance.support.bundle import Material  # here because few ever ask for it
-
         async with self._one:
             findings = told(await self._doctor.diagnose())
             patient = await self._looker.look()
@@ -58,7 +52,7 @@ class Support:
                 metrics=self._figures(),
                 buffer=patient.buffer,
                 record=self._device.journal.record,
-                phones=[asdict(each) for each in self._phones()],
+                phones=[{"address": phone.address, **phone.steps} for phone in self._phones()],
                 log=list(self._tail.history),
             )
             own = f"Meteor-{self._device.key.short_id}".encode()
@@ -66,7 +60,7 @@ class Support:
             return await asyncio.to_thread(self._pack, material, ssids)
 
     def _pack(self, material: Material, ssids: list[bytes]) -> bytes:
-        from appliance.support.bundle import pack
+        from appliance.support.bundle import pack  # here because few ever ask for it, and it blocks
         from appliance.support.known import look
 
         attempt = self._device.journal.record.network_attempt

@@ -239,12 +239,13 @@ class Cutter:
 
     def _write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         self.count += 1
-        if self.dead or (self.count == self.at and not self.after):
+        the_one = self.count == self.at  # looked at now: two threads may write at a time
+        if self.dead or (the_one and not self.after):
             self.dead = True
             raise OSError(5, "the power is cut")
         files.write_atomically(path, data, mode)
         self.written.append(path.name)
-        if self.count == self.at:
+        if the_one:
             self.dead = True
             raise OSError(5, "the power is cut")
 

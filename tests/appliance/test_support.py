@@ -26,8 +26,9 @@ from appliance.network.stored import StoredNetworks
 from appliance.paths import Paths
 from appliance.settings import NetworkSection, Settings
 from appliance.station import Station
-from appliance.support.bundle import MOST_BYTES, Material, pack
+from appliance.support.bundle import MOST_BYTES, pack
 from appliance.support.known import look
+from appliance.support.material import Material
 from appliance.support.redact import HIDDEN, Redactor
 from buffer.message import Draft, Priority
 from protocol.codes import new_claim_token
@@ -240,7 +241,10 @@ async def test_the_bundle_of_a_station_still_helps(
 ) -> None:
     async with planted(tmp_path, cloud, monkeypatch) as (made, _):
         await made.board.gather()
+        await made.front.client_seen("192.168.1.7", "page")
         files = opened(await made.front.support_bundle())
+    [phone] = json.loads(files["phones.json"])
+    assert (phone["address"], "page" in phone) == ("192.168.1.7", True)
     findings = json.loads(files["doctor.json"])
     assert {"BUF-020"} <= {each["code"] for each in findings}
     buffer = json.loads(files["buffer.json"])
