@@ -77,6 +77,7 @@ class Device:
     inbox: Inbox
     panel: Panel
     queue_start_note: Callable[[], Awaitable[None]]
+    local_name: Callable[[], str] = lambda: ""
     fault: Fault | None = None
     claim: ClaimProgress = field(default_factory=ClaimProgress)
     envelope: Envelope | None = None

@@ -27,6 +27,8 @@ _CUES = {
     State.OPERATIONAL: Cue.SUCCESS,
     State.ERROR: Cue.ERROR,
 }
+_TOLD = {State.OPERATIONAL, State.ERROR, State.HALTED}
+"""States whose word stands on the display, with where the pages are."""
 _QUIET = {Trigger.RUNNING, Trigger.UPDATE_APPLIED, Trigger.UPDATE_FAILED, Trigger.RECONNECTED}
 
 
@@ -50,6 +52,7 @@ class Panel:
         self._relight = asyncio.Event()
         self._shown: Card | None = None
         self._hotspot = ("", "")
+        self._pages = ("", "")
         self._refresh()
 
     @property
@@ -65,11 +68,25 @@ class Panel:
         if step.target in (State.ACTIVATING, State.OPERATIONAL) and self._shown is not None:
             self._shown = None
             self._display.clear()
-        if step.moved and step.target in (State.OPERATIONAL, State.ERROR, State.HALTED):
-            pin = self._technician_pin()
-            lines = [f"Meteor station: {view_of(step.target).word}"]
-            self._display.show_status([*lines, *([f"Technician's PIN: {grouped(pin)}"] if pin else [])])
+        if step.moved and step.target in _TOLD:
+            self._show_state()
         self._refresh()
+
+    def _show_state(self) -> None:
+        pin, (address, name) = self._technician_pin(), self._pages
+        lines = [f"Meteor station: {view_of(self._state).word}"]
+        lines += [f"Technician's PIN: {grouped(pin)}"] if pin else []
+        lines += [f"Pages: {address}"] if address else []
+        lines += [f"or:    {name}"] if name else []
+        self._display.show_status(lines, address)
+
+    def show_pages(self, address: str, name: str) -> None:
+        """Where the pages are on this network: the URL with the address, and that with the name, if any."""
+        if (address, name) == self._pages:
+            return
+        self._pages = address, name
+        if self._state in _TOLD:
+            self._show_state()
 
     def degraded(self, value: bool) -> None:
         """The uplink or the storage is not what it should be."""

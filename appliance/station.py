@@ -37,7 +37,9 @@ from appliance.logs import Tail
 from appliance.metrics import figures
 from appliance.network.hotspot.phones import Phones
 from appliance.network.maintain import Maintainer
+from appliance.network.mdns import Announcer
 from appliance.network.port import NetworkPort
+from appliance.network.simulated import SimulatedNetwork
 from appliance.panel import Panel
 from appliance.paths import Paths
 from appliance.report import Condition, look_at_hardware
@@ -58,6 +60,7 @@ from appliance.uplink.failover import return_to_primary
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.pace import Pace
 from appliance.uplink.time import CloudTime
+from appliance.whereabouts import Whereabouts
 from buffer.clock import SystemClock as BufferClock
 from buffer.drain import DrainPolicy
 from buffer.drains import Drains
@@ -135,6 +138,9 @@ def build(
     online = asyncio.Event()
     condition = Condition(application)
     heartbeat = Heartbeat(client, condition, online.wait)
+    announcer = Announcer(
+        key.short_id, settings.portal.port, lambda: network.link().address, lambda: device.claimed
+    )
     device = Device(
         settings=settings,
         time=time,
@@ -161,6 +167,7 @@ def build(
             f"{key.short_id}:{nonces.boot}",
             {"model": about.info.model},
         ),
+        local_name=lambda: announcer.name,
         fault=fault,
     )
     stages = {state: partial(stage, device) for state, stage in STAGES.items()}
@@ -169,6 +176,8 @@ def build(
     governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic, store.spare)
     board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail)
     condition.attach(device, board, conductor, drain, governor)
+    whereabouts = Whereabouts(network, announcer, panel, settings.portal.port, board.announce)
+    announcer.observe(whereabouts.named)
     watch = LinkWatch(network, conductor, online)
     watch.when_up(client.meter.link_changed)
     watch.when_up(client.endpoints.link_came_up)
@@ -179,6 +188,7 @@ def build(
     claimed = _follow_claim(conductor, credentials)
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
+    conductor.observe(whereabouts.follow)
     meters = partial(figures, device, conductor, board, drain, governor)
     looker = Looker(device, conductor, board, drain, store)
     doctor = Doctor(looker.look)
@@ -189,6 +199,9 @@ def build(
     services: list[tuple[str, Service]] = [
         ("conductor", conductor.run),
         ("link", watch.run),
+        ("whereabouts", whereabouts.run),
+        # A network that is played has no neighbours.
+        *([] if isinstance(network, SimulatedNetwork) else [("name", announcer.run)]),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
         ("drain", partial(_after, claimed, drain.run)),
         ("failover", partial(return_to_primary, client)),

@@ -28,6 +28,7 @@ from appliance.sources.spool import Spool
 from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostFacts, HostTelemetry
 from appliance.uplink.time import CloudTime
+from appliance.whereabouts import pages_url
 from buffer.breaker import BreakerSnapshot, BreakerState
 from buffer.drains import Drains
 from buffer.errors import BufferClosed, StoreError
@@ -204,7 +205,7 @@ class StatusBoard:
             country=device.country.code,
             country_by=device.country.said_by,
             country_guess=device.country.guess,
-            network=_network(device.network.link()),
+            network=_network(device.network.link(), device.settings.portal.port, device.local_name()),
             attempt=self._attempt(),
             card=None if device.claimed or device.fault or coded else self._card(),
             backlog=self._backlog(),
@@ -382,7 +383,7 @@ class StatusBoard:
         return notices
 
 
-def _network(link: Link) -> view.NetworkInfo:
+def _network(link: Link, port: int, local_name: str) -> view.NetworkInfo:
     return view.NetworkInfo(
         ssid_display=display(link.ssid) if link.ssid else "",
         connected=link.kind != "none",
@@ -390,6 +391,8 @@ def _network(link: Link) -> view.NetworkInfo:
         kind=link.kind,
         signal=link.signal,
         address=link.address or "",
+        pages=pages_url(link.address, port),
+        local_name=pages_url(local_name, port),
     )
 
 

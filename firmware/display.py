@@ -40,8 +40,8 @@ class Display(Protocol):
     def show_card(self, card: Card) -> None:
         """Show the claim card until something else is shown."""
 
-    def show_status(self, lines: Iterable[str]) -> None:
-        """Show a few lines of plain text in place of what was there."""
+    def show_status(self, lines: Iterable[str], qr_text: str = "") -> None:
+        """Show a few lines of plain text in place of what was there, above them a QR code if there is one."""
 
     def clear(self) -> None:
         """Show nothing."""
@@ -53,7 +53,7 @@ class NoDisplay:
     def show_card(self, card: Card) -> None:
         """Do nothing."""
 
-    def show_status(self, lines: Iterable[str]) -> None:
+    def show_status(self, lines: Iterable[str], qr_text: str = "") -> None:
         """Do nothing."""
 
     def clear(self) -> None:
@@ -75,9 +75,10 @@ class ConsoleDisplay:
         """Write the card with its QR code in half blocks."""
         self._write(card_text(card, coloured=self._terminal))
 
-    def show_status(self, lines: Iterable[str]) -> None:
-        """Write the lines."""
-        self._write("".join(f"{line}\n" for line in lines))
+    def show_status(self, lines: Iterable[str], qr_text: str = "") -> None:
+        """Write the lines, under the code."""
+        code = ["", *half_blocks(qr_modules(qr_text), coloured=self._terminal), ""] if qr_text else []
+        self._write("".join(f"{line}\n" for line in [*code, *lines]))
 
     def clear(self) -> None:
         """Empty the terminal; a log cannot be emptied."""

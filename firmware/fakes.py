@@ -87,9 +87,9 @@ class FakeDisplay(History[Card | tuple[str, ...] | None]):
         """Show the claim card."""
         self.record(card)
 
-    def show_status(self, lines: Iterable[str]) -> None:
-        """Show lines of status."""
-        self.record(tuple(lines))
+    def show_status(self, lines: Iterable[str], qr_text: str = "") -> None:
+        """Show lines of status, the text of a code as the last of them."""
+        self.record((*lines, *([qr_text] if qr_text else [])))
 
     def clear(self) -> None:
         """Show nothing."""

@@ -77,7 +77,16 @@ IN_SETUP = Snapshot(
     log=("12:00:00 INFO portal is open", "12:00:01 INFO the station waits for a network"),
 )
 
-ONLINE = NetworkInfo("Home-5G", connected=True, online=True, kind="wifi", signal=71, address="192.168.1.40")
+ONLINE = NetworkInfo(
+    "Home-5G",
+    connected=True,
+    online=True,
+    kind="wifi",
+    signal=71,
+    address="192.168.1.40",
+    pages="http://192.168.1.40/",
+    local_name="http://meteor-kxpmvt.local/",
+)
 
 WAITING_FOR_CLAIM = replace(
     IN_SETUP,

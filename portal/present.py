@@ -108,6 +108,7 @@ def _network(network: NetworkInfo, language: Language) -> dict[str, str]:
         "name": network.ssid_display or "–",
         "signal": "–" if network.signal is None else _number(network.signal, PERCENT, language),
         "address": network.address or "–",
+        "local_name": network.local_name or "–",
         "online": language.tell(N_("Yes") if network.online else N_("No")),
     }
 

@@ -72,7 +72,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """How the station reaches the world now. `signal` is 0-100; `address` the numeric local address."""
+    """How the station reaches the world now. `signal` is 0-100; `address` the numeric local address.
+
+    `pages` is the URL of these pages with that address, `local_name` the one with the name that mDNS tells.
+    """
 
     ssid_display: str = ""
     connected: bool = False
@@ -80,6 +83,8 @@ class NetworkInfo:
     kind: str = "none"  # wifi, ethernet or none
     signal: int | None = None
     address: str = ""
+    pages: str = ""
+    local_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

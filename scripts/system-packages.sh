@@ -9,10 +9,10 @@ need() { # need PACKAGE TEST...: remembers PACKAGE when TEST fails
     shift
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
-need_quiet() { # the same, but never on a machine whose own network it could take over at its next start
+need_quiet() { # the same, but never on a machine that it could take over, or speak for, at its next start
     if [ -d /run/systemd/system ]; then
         shift
-        "$@" >/dev/null 2>&1 || echo "Not installed by itself: NetworkManager or polkit; their tests are skipped." >&2
+        "$@" >/dev/null 2>&1 || echo "Not installed by itself: NetworkManager, polkit or Avahi; their tests are skipped." >&2
     else
         need "$@"
     fi
@@ -30,6 +30,8 @@ if [ "${1:-run}" = test ]; then
     need dbus command -v dbus-daemon
     need_quiet network-manager command -v NetworkManager
     need_quiet polkitd has_polkitd
+    need_quiet avahi-daemon command -v avahi-daemon
+    need avahi-utils command -v avahi-browse
     need iproute2 command -v ip
     need nftables test -x /usr/sbin/nft
     need dnsmasq-base test -x /usr/sbin/dnsmasq

@@ -14,9 +14,9 @@ from scripts.browser import CHROMEDRIVER, CHROMIUM, open_browser
 
 BrowserFactory = Callable[..., webdriver.Chrome]
 
-LONG = ("netfaults", "crash", "e2e", "hotspot", "networkmanager", "wifi", "bench")
+LONG = ("netfaults", "crash", "e2e", "hotspot", "networkmanager", "mdns", "wifi", "bench")
 """Folders whose tests mostly wait for real processes: they begin first, and the quick ones fill the gaps."""
-TOGETHER = ("netfaults", "crash", "hotspot", "networkmanager", "wifi", "bench")
+TOGETHER = ("netfaults", "crash", "hotspot", "networkmanager", "mdns", "wifi", "bench")
 """Folders that one worker takes whole: their worlds, or the processor's quiet, are not to be shared."""
 TESTS = Path(__file__).parent
 

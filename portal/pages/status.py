@@ -7,6 +7,7 @@ from aiohttp import web
 from portal import context
 from portal.pages.country import place
 from portal.pages.forms import posted, require_token, see_other
+from portal.qr import svg
 from portal.render import page
 
 REFRESH = 30  # seconds
@@ -21,7 +22,15 @@ async def show(request: web.Request) -> web.StreamResponse:
     if snapshot.phase == "operational":
         await ctx.station.client_seen(client, "result")
     done = request.query.get("done", "")
-    return page(request, "status.html", refresh=REFRESH, done=done, place=await place(request))
+    pages = snapshot.network.pages
+    return page(
+        request,
+        "status.html",
+        refresh=REFRESH,
+        done=done,
+        place=await place(request),
+        qr=svg(pages) if pages else "",
+    )
 
 
 async def locate(request: web.Request) -> web.StreamResponse:

@@ -74,6 +74,25 @@ def test_the_card_is_shown_once_and_taken_away_by_the_claim() -> None:
     assert world.display.shown is None
 
 
+def test_a_running_station_shows_where_its_pages_are_and_follows_a_new_address() -> None:
+    world = World()
+    world.panel.show_pages("http://192.168.1.40/", "")
+    assert world.display.shown is None, "the claim card comes first"
+    world.step(State.ACTIVATING, Trigger.ACTIVATED, State.OPERATIONAL)
+    world.panel.show_pages("http://192.168.1.41/", "http://meteor-kxpmvt.local/")
+    world.panel.show_pages("http://192.168.1.41/", "http://meteor-kxpmvt.local/")
+    first, second = (each for each in world.display.history if isinstance(each, tuple))
+    assert (first[-2:], len(world.display.history)) == (
+        ("Pages: http://192.168.1.40/", "http://192.168.1.40/"),
+        2,
+    )
+    assert second[-3:] == (
+        "Pages: http://192.168.1.41/",
+        "or:    http://meteor-kxpmvt.local/",
+        "http://192.168.1.41/",
+    ), "the last is the QR code"
+
+
 async def test_sounds_follow_what_a_person_waits_for_and_nothing_else() -> None:
     world = World()
     async with running(world.panel.run):

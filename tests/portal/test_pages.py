@@ -181,7 +181,7 @@ _DATA = re.compile(
     rf"|{'|'.join(NAMES.values())}"
     r"|\b(NET|WEB|BUF|DOC)-\d{3}\b|\bwaiting_for_user\b|\boperational\b|192\.168\.1\.40|10\.42\.0\.\d+|NTP|floor|UTC"
     rf"|{'|'.join(sorted(map(re.escape, names('en').values()), key=len, reverse=True))}"
-    r"|PEAP|TTLS|MSCHAPv2|PAP"
+    r"|PEAP|TTLS|MSCHAPv2|PAP|http://\S+"
     r"|\b\d+(\.\d+)? [kMGT]?B\b|[+-]?\d+ ms|°C|0\.1\.0|12:00:\d\d (INFO|WARNING)[a-z ]*"
 )
 

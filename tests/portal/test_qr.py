@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from portal.fakes import IN_SETUP, RUNNING, FakeStation
 from portal.qr import QUIET_ZONE, svg
+from tests.portal.phone import Phone
 
 URL = "https://cloud.example.org/claim#KXPMVT.q8Yw3fJr0cX2nLk5Vt7bZg"
 
@@ -51,3 +53,21 @@ def test_the_text_cannot_break_out_of_the_picture() -> None:
 
 def test_a_claim_link_takes_less_than_five_kilobytes() -> None:
     assert len(svg(URL)) < 5000
+
+
+async def test_the_status_page_shows_the_address_with_its_code_beside_the_local_name(
+    phone: Phone, station: FakeStation
+) -> None:
+    await station.show(RUNNING)
+    page = await phone.open("/status")
+    text = page.text
+    assert "192.168.1.40" in text
+    assert "http://meteor-kxpmvt.local/" in text
+    shown, _, _ = cv2.QRCodeDetector().detectAndDecode(drawn(page.html[page.html.index("<figure") :], 6))
+    assert shown == "http://192.168.1.40/"
+
+
+async def test_without_a_network_there_is_no_code(phone: Phone, station: FakeStation) -> None:
+    await station.show(IN_SETUP)
+    page = await phone.open("/status")
+    assert "<figure" not in page.html
