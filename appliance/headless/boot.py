@@ -1,4 +1,4 @@
-"""Takes `meteor.txt` from the boot partition: once for each content, durably, and without its secrets after.
+"""Takes `meteor.txt` and `claim.txt` from the boot partition: once for each content, durably, then cleaned.
 
 The order makes a power cut harmless: first the hotspot's key and the station's own copy reach the disk, with
 the hashes of the file before and after; only then are the secrets taken out of the file. Whatever is cut off
@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 NAMES = ("meteor.txt", "meteor.txt.txt")
 """In any case of letters; the second is what Windows makes of the first when it hides the ends of names."""
+CLAIM_NAMES = ("claim.txt", "claim.txt.txt")
+"""A file with nothing but the claim code, as an account offers it."""
 RESULT = "meteor-result.txt"
 MOST_BYTES = 64 << 10
 
@@ -42,6 +45,9 @@ class _Taken(msgspec.Struct, omit_defaults=True):
     """What was taken. Network and claim code stay until they have served."""
 
     seen: list[str] = []
+    """Hashes of the file as it was taken, and without its secrets."""
+    claim_seen: list[str] = []
+    """The same for the file of the claim code."""
     hotspot_open: bool = False
     country: str = ""
     language: str = ""
@@ -61,6 +67,7 @@ class BootFile:
         self._key = key
         self._now = now
         self._taken = _Taken()
+        self._told: list[str] = []
         self.notices: tuple[Notice, ...] = ()
 
     @property
@@ -95,41 +102,48 @@ class BootFile:
     def take(self) -> None:
         """Looks for the file and takes what is new in it. Raises nothing about the boot partition, and
         `OSError` when the station's own disk fails."""
-        self._taken = self._load()
-        path = self._find()
-        if path is None:
-            return
-        try:
-            data = _read(path)
-        except (OSError, ValueError) as error:
-            log.warning("BOOT-002: %s cannot be read: %s", path, error)
-            sentence = Sentence(UNREADABLE, {"file": path.name})
-            self.notices = (Notice("BOOT-002", sentence, Sentence(UNREADABLE_ACTION)),)
-            return
-        self._take(path, data)
+        self._taken, self.notices, self._told = self._load(), (), []
+        for names in (NAMES, CLAIM_NAMES):
+            path = self._find(names)
+            if path is None:
+                continue
+            try:
+                data = _read(path)
+            except (OSError, ValueError) as error:
+                log.warning("BOOT-002: %s cannot be read: %s", path, error)
+                sentence = Sentence(UNREADABLE, {"file": path.name})
+                self.notices += (Notice("BOOT-002", sentence, Sentence(UNREADABLE_ACTION)),)
+                continue
+            self._take(path, data)
 
     def _take(self, path: Path, data: bytes) -> None:
         text = read_text(data)
-        wishes = read_wishes(text, path.name)
+        of_claim = path.name.lower() in CLAIM_NAMES
+        wishes = read_wishes(text, path.name, "claim_code" if of_claim else "")
         for fault in wishes.faults:
             log.warning("%s: %s %s", fault.code, fault.sentence, fault.action)
-        self.notices = wishes.faults
+        self.notices += wishes.faults
         after = _without_secrets(text, wishes, self._today())
-        new = _hash(data) not in self._taken.seen
-        if new:
+        seen = self._taken.claim_seen if of_claim else self._taken.seen
+        new = _hash(data) not in seen
+        if new and of_claim:
+            code = wishes.claim_code or self._taken.claim_code
+            self._save_with(claim_seen=[_hash(data), _hash(after)], claim_code=code)
+        elif new:
             self._keep(wishes, [_hash(data), _hash(after)])
+        elif _hash(after) not in seen:  # a power cut, and the day is another one
+            self._save_with(**{"claim_seen" if of_claim else "seen": [*seen, _hash(after)]})
+        if new:
             log.info("taken from %s: %s", path, ", ".join(sorted(wishes.lines)) or "nothing")
-        elif _hash(after) not in self._taken.seen:  # a power cut, and the day is another one
-            self._save(msgspec.structs.replace(self._taken, seen=[*self._taken.seen, _hash(after)]))
         self._clean(path, data, after, wishes)
         if new:
-            self._report(path.parent, wishes)
+            self._report(path, wishes)
 
     def _keep(self, wishes: Wishes, seen: list[str]) -> None:
         if wishes.hotspot_key is not None:
             self._key.choose(wishes.hotspot_key)
-        kept = _Taken(seen, wishes.hotspot_open, wishes.country, wishes.language)
         before = self._taken
+        kept = _Taken(seen, before.claim_seen, wishes.hotspot_open, wishes.country, wishes.language)
         if wishes.wifi is not None:
             kept.wifi_name, kept.wifi_password = wishes.wifi.name, wishes.wifi.password
             kept.hidden = wishes.wifi.hidden
@@ -142,12 +156,12 @@ class BootFile:
     def joined(self) -> None:
         """The network is stored where networks are; the copy forgets it. Raises `OSError`."""
         if self._taken.wifi_name is not None:
-            self._save(msgspec.structs.replace(self._taken, wifi_name=None, wifi_password=None, hidden=False))
+            self._save_with(wifi_name=None, wifi_password=None, hidden=False)
 
     def recorded(self) -> None:
         """The claim code is in the record; the copy forgets it. Raises `OSError`."""
         if self._taken.claim_code is not None:
-            self._save(msgspec.structs.replace(self._taken, claim_code=None))
+            self._save_with(claim_code=None)
 
     # --- the station's copy ---------------------------------------------------------------------------------
 
@@ -160,16 +174,19 @@ class BootFile:
             log.warning("%s is damaged and is made anew: %s", self._copy, error)
             return _Taken()
 
+    def _save_with(self, **changes: Any) -> None:
+        self._save(msgspec.structs.replace(self._taken, **changes))
+
     def _save(self, taken: _Taken) -> None:
         write_atomically(self._copy, msgspec.json.encode(taken))
         self._taken = taken
 
     # --- the boot partition ---------------------------------------------------------------------------------
 
-    def _find(self) -> Path | None:
+    def _find(self, names: Sequence[str]) -> Path | None:
         for folder in self._folders:
             try:
-                found = [each for each in folder.iterdir() if each.name.lower() in NAMES]
+                found = [each for each in folder.iterdir() if each.name.lower() in names]
             except OSError as error:
                 log.debug("no boot partition at %s: %s", folder, error.strerror)
                 continue
@@ -188,12 +205,12 @@ class BootFile:
                 sentence = Sentence(SECRETS_LEFT, {"file": path.name})
                 self.notices += (Notice("BOOT-003", sentence, Sentence(SECRETS_LEFT_ACTION)),)
 
-    def _report(self, folder: Path, wishes: Wishes) -> None:
+    def _report(self, path: Path, wishes: Wishes) -> None:
         taken = [f"{key}: taken from line {line + 1}" for key, line in wishes.lines.items()]
         faults = [f"{fault.code}: {fault.sentence} {fault.action}" for fault in wishes.faults]
-        lines = [f"The station read the file on {self._today()} (UTC).", *taken, *faults]
+        self._told += [f"The station read {path.name} on {self._today()} (UTC).", *taken, *faults]
         try:
-            _replace(folder / RESULT, "".join(f"{line}\r\n" for line in lines).encode())
+            _replace(path.parent / RESULT, "".join(f"{line}\r\n" for line in self._told).encode())
         except OSError as error:
             log.info("no %s: %s", RESULT, error.strerror)
 

@@ -82,17 +82,18 @@ class Wishes:
         return bool(SECRETS & self.lines.keys())
 
 
-def read_wishes(text: Text, file: str) -> Wishes:
-    """Everything that can be used, and what is wrong with the rest. `file` is its name for people."""
-    reader = _Reader(file)
+def read_wishes(text: Text, file: str, bare: str = "") -> Wishes:
+    """Everything that can be used, and what is wrong with the rest. `file` is its name for people, `bare` the
+    key that a line without one means."""
+    reader = _Reader(file, bare)
     for number, line in enumerate(text.lines):
         reader.read(number, line)
     return reader.wishes()
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, bare: str) -> None:
+        self._file, self._bare = file, bare
         self._found: dict[str, str] = {}
         self._lines: dict[str, int] = {}
         self._faults: list[Notice] = []
@@ -102,22 +103,27 @@ class _Reader:
         bare = line.strip().strip("\0")
         if not bare or bare[0] in "#;":
             return
-        entry = _ENTRY.fullmatch(bare)
-        key = re.sub(r"[\s-]+", "_", entry[1].lower()) if entry else ""
+        key, value = self._split(bare)
         at = {"line": str(number + 1), "file": self._file}
-        if entry is None or key not in REMEDIES:
+        if key not in REMEDIES:
             action = Sentence(UNKNOWN_ACTION, {"keys": ", ".join(REMEDIES)})
             self._faults.append(Notice("BOOT-001", Sentence(UNKNOWN, at), action))
             return
-        value = _CHECKS[key](_unquoted(entry[2].strip()))
+        usable = _CHECKS[key](_unquoted(value))
         if key in self._found:
             self._wrong(at | {"key": key}, Sentence(TWICE_ACTION))
-        elif value is None or UNREADABLE in value:
+        elif usable is None or UNREADABLE in usable:
             self._wrong(
                 at | {"key": key}, Sentence(REMEDIES[key], {"values": ", ".join(_VALUES.get(key, ()))})
             )
         else:
-            self._found[key], self._lines[key] = value, number
+            self._found[key], self._lines[key] = usable, number
+
+    def _split(self, line: str) -> tuple[str, str]:
+        entry = _ENTRY.fullmatch(line)
+        if entry is None:
+            return self._bare, line
+        return re.sub(r"[\s-]+", "_", entry[1].lower()), entry[2].strip()
 
     def _wrong(self, at: dict[str, str], action: Sentence) -> None:
         self._faults.append(Notice("BOOT-001", Sentence(WRONG, at), action))

@@ -247,3 +247,42 @@ def test_the_stations_copy_is_for_its_owner_alone(folder: Path) -> None:
     write(folder, WHOLE)
     start(folder)
     assert (folder.parent / "state/boot.json").stat().st_mode & 0o777 == 0o600
+
+
+# --- claim.txt ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [TOKEN, f"{TOKEN}\r\n", f"\ufeff  {TOKEN}  \n", f"claim_code = {TOKEN}\n"])
+@pytest.mark.parametrize("name", ["claim.txt", "CLAIM.TXT", "claim.txt.txt"])
+def test_a_file_with_the_claim_code_alone_is_enough(folder: Path, text: str, name: str) -> None:
+    path = write(folder, text, name)
+    taken = start(folder)
+    assert (taken.claim_code, taken.notices) == (TOKEN, ())
+    assert TOKEN not in path.read_text("utf-8-sig")
+    assert "claim_code: taken from line 1" in (folder / "meteor-result.txt").read_text()
+
+
+def test_both_files_are_taken_and_neither_undoes_the_other(folder: Path) -> None:
+    write(folder, WHOLE.replace(f"claim_code = {TOKEN}\r\n", ""))
+    write(folder, TOKEN, "claim.txt")
+    for _ in range(2):
+        check_taken(start(folder))
+    told = (folder / "meteor-result.txt").read_text()
+    assert "read meteor.txt" in told
+    assert "claim_code: taken from line 1" in told
+
+
+def test_a_used_claim_code_is_not_taken_again_and_another_one_is(folder: Path) -> None:
+    write(folder, TOKEN, "claim.txt")
+    start(folder).recorded()
+    assert start(folder).claim_code is None
+    other = "mct_" + "C" * 43
+    write(folder, other, "claim.txt")
+    assert start(folder).claim_code == other
+
+
+def test_a_damaged_claim_code_names_its_file_and_what_it_looks_like(folder: Path) -> None:
+    write(folder, TOKEN[:-3], "claim.txt")
+    [fault] = start(folder).notices
+    assert (fault.code, "claim.txt" in str(fault.sentence)) == ("BOOT-001", True)
+    assert "47 characters" in str(fault.action)
