@@ -12,6 +12,7 @@ import pytest
 
 from bench import event_upload, station_footprint
 from bench.__main__ import benches
+from bench.registration import __main__ as registration
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -43,5 +44,14 @@ def test_the_footprint_stands_beside_bare_python_and_bare_aiohttp(
     assert "the station ÷ bare aiohttp server" in "\n".join(station_footprint.table(costs))
 
 
+def test_registrations_go_both_ways_and_stand_beside_the_bare_cryptography(place: Path) -> None:
+    run = asyncio.run(registration.measure(place, stations=6, at_once=3, beats=2, floor_seconds=0.01))
+    assert [part.count for part in run.parts] == [3, 3, 3, 6, 12]
+    assert all(rate > 0 for both in run.floors.values() for rate in both)
+    text = "\n".join(registration.tables(run))
+    for what in (*registration.AIMS_MS, "a claim in one message", "a certificate built and signed"):
+        assert what in text
+
+
 def test_every_bench_is_run_by_make_bench() -> None:
-    assert benches() == ["buffer", "event_upload", "station_footprint"]
+    assert benches() == ["buffer", "event_upload", "registration", "station_footprint"]

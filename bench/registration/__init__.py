@@ -1,0 +1,1 @@
+"""Registration at the real cloud, beside the bare cryptography."""
