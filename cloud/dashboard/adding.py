@@ -8,10 +8,10 @@ from aiohttp import web
 
 from cloud.dashboard.claim_view import claim_page
 from cloud.dashboard.forms import FormError, from_refusal
-from cloud.dashboard.qr import qr_code
 from cloud.dashboard.rendering import page
 from cloud.dashboard.words import N_, text_to_ms
 from cloud.keys import CLAIMS
+from cloud.qr import qr_code
 from cloud.security.sessions import find_person, read_form, require_person
 from cloud.validation import clean_name
 from protocol.errors import INVALID, Refusal

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
-import qrcode
-from qrcode.image.svg import SvgPathImage
 from sqlalchemy import Row
 
+from cloud.qr import qr_code
 from cloud.registry import records
 from protocol.clock import from_unix
 from protocol.messages import ClaimStatus, ClaimTokenAnswer, InitiateAnswer
@@ -87,9 +85,12 @@ def token_answer(
 
 
 def _qr_image(text: str) -> str:
-    picture = BytesIO()
-    qrcode.make(text, image_factory=SvgPathImage).save(picture)
-    return "data:image/svg+xml;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+    code = qr_code(text)
+    picture = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {code.size} {code.size}">'
+        f'<path fill="#fff" d="M0 0h{code.size}v{code.size}H0z"/><path d="{code.path}"/></svg>'
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode("ascii")
 
 
 def initiate_answer(base: str, row: Row[Any], now_ms: int, token: str | None = None) -> InitiateAnswer:

@@ -1,9 +1,10 @@
 """Runs plain functions in one transaction each, on worker threads, over SQLite or PostgreSQL. Knows no table.
 
-SQLite has one writer, so there is one writing thread and `BEGIN IMMEDIATE`; readers see the last committed
-state and cannot write. PostgreSQL runs writers side by side as SERIALIZABLE, which means the same as a single
-writer, and repeats a transaction that lost a race. Who lost twice runs alone: writers hold an advisory lock,
-shared at first, exclusive then, so that nobody loses for ever.
+SQLite has one writer, so there is one writing thread and `BEGIN IMMEDIATE`, and what waits for it shares a
+commit (`grouped`); readers see the last committed state and cannot write. PostgreSQL runs writers side by
+side as SERIALIZABLE, which means the same as a single writer, and repeats a transaction that lost a race.
+Who lost twice runs alone: writers hold an advisory lock, shared at first, exclusive then, so that nobody
+loses for ever.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from cloud.errors import SettingsError, StoreError
+from cloud.store.grouped import GroupCommit
 
 T = TypeVar("T")
 
@@ -57,10 +59,10 @@ class Database:
         """Raises `SettingsError` for a URL that is neither SQLite nor psycopg."""
         self.url = _checked(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        writers = 1 if self.is_sqlite else threads
         self._writing = _sqlite(self.url, 1) if self.is_sqlite else _postgres(self.url, 2 * threads)
         self._reading = _sqlite(self.url, threads, read_only=True) if self.is_sqlite else self._writing
-        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
+        self._group = GroupCommit(self._writing) if self.is_sqlite else None
+        self._writers = ThreadPoolExecutor(threads, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="store-read")
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
@@ -70,7 +72,10 @@ class Database:
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """What `fn` returns, after the commit is on disk. `fn` may run more than once; each run but the last
         is rolled back. A raised exception rolls back. Raises `StoreError` when the store fails."""
-        return await _in(self._writers, functools.partial(self.write_now, fn))
+        alone = functools.partial(self.write_now, fn)
+        if self._group is not None:
+            return await asyncio.wrap_future(self._group.submit(fn, alone))
+        return await _in(self._writers, alone)
 
     def read_now(self, fn: Callable[[Connection], T]) -> T:
         """`read` for callers without an event loop."""
@@ -133,6 +138,8 @@ class Database:
 
     def close(self) -> None:
         """Waits for running transactions, then closes every connection."""
+        if self._group is not None:
+            self._group.close()
         self._writers.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         self._reading.dispose()

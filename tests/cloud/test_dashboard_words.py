@@ -7,9 +7,9 @@ import pytest
 from cloud.dashboard import station_view, words
 from cloud.dashboard.claim_view import claim_page
 from cloud.dashboard.forms import from_refusal
-from cloud.dashboard.qr import QUIET, qr_code
 from cloud.dashboard.stations import counts, picture, tile
 from cloud.fleet.models import DeviceSummary, EventSummary, MediaItem
+from cloud.qr import QUIET, qr_code
 from protocol.errors import Refusal
 from protocol.messages import (
     Backlog,
