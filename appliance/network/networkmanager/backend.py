@@ -12,7 +12,8 @@ import aiohttp
 from appliance.network import regulatory, verdict
 from appliance.network.connector import Connector
 from appliance.network.country import read_countries
-from appliance.network.networkmanager.air import networks, open_networks
+from appliance.network.heard import networks
+from appliance.network.networkmanager.air import open_networks
 from appliance.network.networkmanager.bus import CallFailed
 from appliance.network.networkmanager.commands import Commands
 from appliance.network.networkmanager.hotspot import (
@@ -109,7 +110,7 @@ class NetworkManagerNetwork:
         if rescan or not (self._radio.points() or self._hotspot.heard):
             await self._radio.rescan()
         points = [*self._radio.points(), *self._hotspot.heard]
-        return networks(points, set(await self.stored()))
+        return networks(points, set(await self.stored()), self._radio.bands)
 
     async def join(self, credentials: Credentials) -> Link:
         async with self._one_radio:
