@@ -90,6 +90,7 @@ class Front:
         self.test_connection = technician.test_connection
         self.restart = technician.restart
         self.reset = technician.reset
+        self.forget_networks = technician.forget_networks
         self.picture = technician.picture
         # Nor is what is found and packed.
         self.diagnose = doctor.diagnose

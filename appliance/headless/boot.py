@@ -95,7 +95,7 @@ class BootFile:
     def take(self) -> None:
         """Looks for the file and takes what is new in it. Raises nothing about the boot partition, and
         `OSError` when the station's own disk fails."""
-        self._taken = self._load()
+        self._taken = _load(self._copy)
         path = self._find()
         if path is None:
             return
@@ -142,7 +142,7 @@ class BootFile:
     def joined(self) -> None:
         """The network is stored where networks are; the copy forgets it. Raises `OSError`."""
         if self._taken.wifi_name is not None:
-            self._save(msgspec.structs.replace(self._taken, wifi_name=None, wifi_password=None, hidden=False))
+            self._save(_without_network(self._taken))
 
     def recorded(self) -> None:
         """The claim code is in the record; the copy forgets it. Raises `OSError`."""
@@ -150,15 +150,6 @@ class BootFile:
             self._save(msgspec.structs.replace(self._taken, claim_code=None))
 
     # --- the station's copy ---------------------------------------------------------------------------------
-
-    def _load(self) -> _Taken:
-        try:
-            return msgspec.json.decode(self._copy.read_bytes(), type=_Taken)
-        except FileNotFoundError:
-            return _Taken()
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.warning("%s is damaged and is made anew: %s", self._copy, error)
-            return _Taken()
 
     def _save(self, taken: _Taken) -> None:
         write_atomically(self._copy, msgspec.json.encode(taken))
@@ -199,6 +190,27 @@ class BootFile:
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%d")
+
+
+def forget_network(copy: Path) -> None:
+    """Removes the network from the copy of a station that does not run; the file stays taken. Raises
+    `OSError`."""
+    if (taken := _load(copy)).wifi_name is not None:
+        write_atomically(copy, msgspec.json.encode(_without_network(taken)))
+
+
+def _load(copy: Path) -> _Taken:
+    try:
+        return msgspec.json.decode(copy.read_bytes(), type=_Taken)
+    except FileNotFoundError:
+        return _Taken()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        log.warning("%s is damaged and is made anew: %s", copy, error)
+        return _Taken()
+
+
+def _without_network(taken: _Taken) -> _Taken:
+    return msgspec.structs.replace(taken, wifi_name=None, wifi_password=None, hidden=False)
 
 
 def _read(path: Path) -> bytes:

@@ -48,6 +48,7 @@ class HotspotServer:
         self._portal_port = portal_port
         self._phones = phones
         self._child: Child | None = None
+        self._own = ""
         self._observers: list[Callable[[bool], None]] = []
         self._witness = Witness(self._tell)
 
@@ -83,6 +84,7 @@ class HotspotServer:
         if program is None:
             raise CannotServe("dnsmasq is not installed. Install the package dnsmasq-base.")
         await to_the_end(private_folder, self._leases.parent)
+        self._own = str(own.ip)
         child = Child(
             dnsmasq.command(program, interface, own, answer, self._leases), dnsmasq.READY, self._heard
         )
@@ -118,7 +120,8 @@ class HotspotServer:
         return self._child.pid if self._child else None
 
     def _heard(self, line: str) -> None:
-        if (seen := dnsmasq.trace(line)) is not None:
+        seen = dnsmasq.trace(line)
+        if seen is not None and seen.address != self._own:  # not the self-test's question
             self._phones.tell(seen.address, seen.step)
             if seen.step == "lease":
                 self._witness.leased()
