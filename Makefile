@@ -94,4 +94,5 @@ messages: $(STAMP) ## find what pages say, and bring the catalogues of all langu
 
 screenshots: $(STAMP) ## the pictures of the README, from the running product
 	scripts/system-packages.sh test
+	scripts/system-packages.sh pictures
 	$(BIN)/python -m scripts.screenshots

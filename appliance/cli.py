@@ -96,7 +96,9 @@ def _station_commands(commands: Any) -> None:
     register.add_argument("token", help="the claim code, mct_…")
     register.add_argument("--api-url", metavar="URL", help="the cloud's address (default: cloud.url)")
     reset = _add(commands, "reset", _reset, "make this a new station: owner, keys and networks are removed")
-    reset.add_argument("--purge", action="store_true", help="remove events that wait to be sent, too")
+    extent = reset.add_mutually_exclusive_group()
+    extent.add_argument("--network", action="store_true", help="only forget the Wi-Fi networks")
+    extent.add_argument("--purge", action="store_true", help="remove events that wait to be sent, too")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     pin = _add(commands, "pin", _pin, "the PIN of the technician's page")
     pin.add_argument("--new", action="store_true", help="make another one, and let nobody wait any more")
@@ -256,12 +258,15 @@ def _register(arguments: argparse.Namespace, settings: Settings) -> Exit:
 
 def _reset(arguments: argparse.Namespace, settings: Settings) -> Exit:
     from appliance.commandline.start_over import start_over
+    from firmware.reset import Extent
 
+    what = "the Wi-Fi networks" if arguments.network else "owner, keys and networks"
     if not arguments.yes:
-        question = "Remove owner, keys and networks from this station? Type yes to go on: "
+        question = f"Remove {what} from this station? Type yes to go on: "
         if _answer(question) != "yes":
             raise CommandFailed(Exit.USAGE, "Nothing was removed.", "Say --yes to go on without a question.")
-    print(_await(start_over(settings, purge=arguments.purge)))
+    extent = Extent.NETWORKS if arguments.network else Extent.ALL if arguments.purge else Extent.OWNER
+    print(_await(start_over(settings, extent)))
     return Exit.OK
 
 

@@ -18,6 +18,7 @@ from appliance.doctor.told import told
 from appliance.front import Backlog, Front
 from appliance.reset import StartOver
 from buffer.errors import StoreError
+from firmware.reset import Extent
 from portal.view import ClaimCard, Refusal, Sentence, Snapshot
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class RegisterWish(msgspec.Struct, forbid_unknown_fields=True):
 class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
     """`meteor-appliance reset`."""
 
-    purge: bool = False
+    extent: Extent = Extent.OWNER
 
 
 class RetryWish(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,7 +103,7 @@ class Control:
             wish = msgspec.json.decode(await request.read() or b"{}", type=ResetWish)
         except ValueError as error:
             return _json({"code": "CTL-001", "detail": str(error)}, 400)
-        if not await self._start_over.ask(purge=wish.purge):
+        if not await self._start_over.ask(wish.extent):
             detail = "The station has stopped. Switch it off and on, then ask again."
             return _json({"code": "CTL-003", "detail": detail}, 409)
         return _json({"accepted": True}, 202)

@@ -90,6 +90,7 @@ class Front:
         self.test_connection = technician.test_connection
         self.restart = technician.restart
         self.reset = technician.reset
+        self.forget_networks = technician.forget_networks
         self.picture = technician.picture
         # Nor is what is found and packed.
         self.diagnose = doctor.diagnose
@@ -117,8 +118,9 @@ class Front:
         found = await self._device.network.scan(rescan)
         await self._device.country.listen(again=rescan)
         return [
-            view.Network(network.ssid, network.signal, network.security.value, network.band, network.known)
+            view.Network(network.ssid, network.signal, network.security.value, band, network.known)
             for network in found
+            for band in network.bands or ("",)
         ]
 
     async def join(self, request: JoinRequest) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from appliance.errors import StartRefused
 from appliance.network.host import HostNetwork
+from appliance.network.hotspot.air import RadioCheck
 from appliance.network.hotspot.phones import Phones
 from appliance.network.hotspot.services import HotspotServer
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
-from appliance.network.networkmanager.hotspot import HotspotServices
+from appliance.network.networkmanager.hotspot_ports import HotspotServices
 from appliance.network.networkmanager.service import has_networkmanager
 from appliance.network.port import NetworkPort
 from appliance.network.probe import Probe
@@ -55,7 +56,11 @@ def _networkmanager(settings: Settings, services: HotspotServices, *, dedicated:
     cloud = settings.cloud
     probe = Probe(cloud.url, settings.network.check_url, partial(trust, cloud.ca_certificate, cloud.url))
     return NetworkManagerNetwork(
-        probe, services=services, dedicated=dedicated, allow_open=settings.network.allow_open_networks
+        probe,
+        services=services,
+        check=RadioCheck(),
+        dedicated=dedicated,
+        allow_open=settings.network.allow_open_networks,
     )
 
 

@@ -22,6 +22,7 @@ class Journal:
         self._path = private_folder(folder) / "record.json"
         self._now = now
         self._lock = asyncio.Lock()
+        self._told: tuple[str, str] | None = None
         self.record = started(self._read(), now())
 
     def _read(self) -> Record:
@@ -49,8 +50,14 @@ class Journal:
         self.record = changed
 
     async def fail(self, code: str, text: str) -> None:
-        """Keeps the last error for the pages and for support. The same one again is the same episode."""
+        """Keeps the last error for the pages and for support. The same one again is the same episode.
+
+        The log hears of each once, also when an earlier life of the station has kept it already.
+        """
         last = self.record.last_error
+        if last is None or self._told != (code, text):
+            self._told = code, text
+            log.warning("%s", text if text.startswith(code) else f"{code}: {text}")
         if last is not None and (last.code, last.text) == (code, text):
             return
         error = LastError(code, text, self._now())
@@ -61,3 +68,5 @@ class Journal:
         last = self.record.last_error
         if last is not None and last.code.startswith(codes or ("",)):
             await self.change(lambda record: replace(record, last_error=None))
+            self._told = None
+            log.info("%s is over", last.code)

@@ -1,4 +1,4 @@
-"""The factory reset of this station: what each holding is on disk, and how it goes away for good.
+"""The reset of this station: what each holding is on disk, and how it goes away for good.
 
 It runs while nothing else of the station runs. The wish is durable before it is answered, so a power cut in
 between cannot lose it.
@@ -7,7 +7,6 @@ between cannot lose it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
@@ -15,20 +14,21 @@ from pathlib import Path
 
 from appliance.conductor import Conductor
 from appliance.files import private_folder, remove_durably, to_the_end, write_atomically
+from appliance.headless.boot import forget_network
 from appliance.media_folders import elsewhere
 from appliance.network.port import NetworkPort
 from appliance.paths import Paths
 from buffer.folders import sync_folder
-from firmware.reset import FactoryReset, Holding, ResetPlan
+from firmware.reset import Extent, FactoryReset, Holding, ResetPlan, wish_text
 from statemachine.lifecycle import Trigger
 
 log = logging.getLogger(__name__)
 
 
-def wish(paths: Paths, *, purge: bool) -> None:
+def wish(paths: Paths, extent: Extent) -> None:
     """Makes the wish for a reset durable; the next start, or `carry_out`, fulfils it."""
     private_folder(paths.state)
-    write_atomically(paths.reset_marker, json.dumps({"purge": purge}).encode())
+    write_atomically(paths.reset_marker, wish_text(extent).encode())
 
 
 class StartOver:
@@ -38,14 +38,14 @@ class StartOver:
         self._paths = paths
         self._conductor = conductor
 
-    async def ask(self, *, purge: bool = False) -> bool:
+    async def ask(self, extent: Extent = Extent.OWNER) -> bool:
         """Makes the wish durable and ends the present life of the station. Raises `OSError`.
 
         False in `halted`, which only a person who switches the station off and on can end.
         """
         if not self._conductor.allows(Trigger.RESET_REQUESTED):
             return False
-        await to_the_end(wish, self._paths, purge=purge)
+        await to_the_end(wish, self._paths, extent)
         self._conductor.request(Trigger.RESET_REQUESTED)
         return True
 
@@ -57,6 +57,7 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
         await network.forget_all()
         await _files(paths.networks, paths.country)()  # another backend may have stored the networks
         await _folders(paths.authorities)()
+        await asyncio.to_thread(forget_network, paths.boot_copy)
 
     return FactoryReset(
         paths.reset_marker,
@@ -79,7 +80,8 @@ async def finish_pending(paths: Paths, network: NetworkPort, spool: Path) -> Res
         plan = await station_reset(paths, network, spool).finish_pending()
     finally:
         await network.close()
-    log.warning("factory reset done; events %s", "removed" if plan and plan.purge else "kept")
+    if plan is not None:
+        log.warning("reset done; removed: %s", ", ".join(plan.remove))
     return plan
 
 

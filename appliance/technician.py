@@ -13,6 +13,7 @@ from appliance.reset import StartOver
 from appliance.status import StatusBoard
 from buffer.errors import MediaMissing, StorageFailed
 from buffer.media import MediaStore
+from firmware.reset import Extent
 from portal.sentences import refusal
 from portal.view import Check, Picture
 
@@ -62,7 +63,13 @@ class Technician:
     async def reset(self, *, purge: bool) -> None:
         """Durable when it returns. Raises `Refusal` (WEB-008) in `halted`."""
         log.warning("a technician resets the station; events are %s", "removed" if purge else "kept")
-        if not await self._start_over.ask(purge=purge):
+        if not await self._start_over.ask(Extent.ALL if purge else Extent.OWNER):
+            raise refusal("WEB-008")
+
+    async def forget_networks(self) -> None:
+        """Durable when it returns. Raises `Refusal` (WEB-008) in `halted`."""
+        log.warning("a technician has the station forget its networks")
+        if not await self._start_over.ask(Extent.NETWORKS):
             raise refusal("WEB-008")
 
     async def picture(self) -> Picture:

@@ -14,7 +14,7 @@ from firmware.button import Press
 from firmware.clock import ClockQuality, Source
 from firmware.display import Card
 from firmware.pattern import Pattern
-from firmware.reset import ResetPlan, plan_reset
+from firmware.reset import Extent, ResetPlan, plan_reset
 from firmware.sound import Cue
 
 T = TypeVar("T")
@@ -216,9 +216,9 @@ class FakeClock(History[float]):
 class FakeReset(History[ResetPlan]):
     """A factory reset that only remembers its plans."""
 
-    async def run(self, *, purge: bool = False) -> ResetPlan:
+    async def run(self, extent: Extent = Extent.OWNER) -> ResetPlan:
         """Remember the plan and report it as done."""
-        plan = plan_reset(purge=purge)
+        plan = plan_reset(extent)
         self.record(plan)
         return plan
 

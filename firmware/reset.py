@@ -1,4 +1,4 @@
-"""The factory reset: what it removes and what it keeps, and a runner that a power cut cannot leave half-way.
+"""The reset: what each extent removes and keeps, and a runner that a power cut cannot leave half-way.
 
 How each holding is removed is not known here: whoever owns it hands in a remover.
 """
@@ -39,29 +39,42 @@ class Holding(StrEnum):
     """The local settings file, which whoever administers the machine wrote by hand."""
 
 
-_ALWAYS = (Holding.CREDENTIALS, Holding.CLAIM_CARD, Holding.CONFIGURATION, Holding.NETWORKS)
+class Extent(StrEnum):
+    """How much goes, the mildest first."""
+
+    NETWORKS = "networks"
+    """The Wi-Fi networks alone: the station stays its owner's and keeps what it recorded."""
+    OWNER = "owner"
+    """All that makes it somebody's station; events wait for the next owner."""
+    ALL = "all"
+    """The events as well."""
+
+
+_OWNERS = (Holding.CREDENTIALS, Holding.CLAIM_CARD, Holding.CONFIGURATION, Holding.NETWORKS)
+_REMOVES = {
+    Extent.NETWORKS: (Holding.NETWORKS,),
+    Extent.OWNER: _OWNERS,
+    Extent.ALL: (*_OWNERS, Holding.EVENTS),
+}
+_MILDEST_FIRST = tuple(Extent)
 
 
 @dataclass(frozen=True, slots=True)
 class ResetPlan:
     """What a reset removes, in that order, and what it keeps."""
 
+    extent: Extent
     remove: tuple[Holding, ...]
     keep: tuple[Holding, ...]
 
-    @property
-    def purge(self) -> bool:
-        """Whether events go too."""
-        return Holding.EVENTS in self.remove
 
-
-def plan_reset(*, purge: bool = False) -> ResetPlan:
+def plan_reset(extent: Extent = Extent.OWNER) -> ResetPlan:
     """The plan. Credentials go first: from then on the station can do no harm in its former owner's name.
 
-    Events stay unless `purge`: a night's observations must survive a change of the network or the owner.
+    Events stay unless `ALL` goes: a night's observations must survive a change of the network or the owner.
     """
-    remove = (*_ALWAYS, Holding.EVENTS) if purge else _ALWAYS
-    return ResetPlan(remove=remove, keep=tuple(each for each in Holding if each not in remove))
+    remove = _REMOVES[extent]
+    return ResetPlan(extent, remove=remove, keep=tuple(each for each in Holding if each not in remove))
 
 
 Remover = Callable[[], Awaitable[None]]
@@ -69,9 +82,9 @@ Remover = Callable[[], Awaitable[None]]
 
 
 class Reset(Protocol):
-    """The factory reset, as a button, a page or a command ask for it."""
+    """The reset, as a button, a page or a command ask for it."""
 
-    async def run(self, *, purge: bool = False) -> ResetPlan:
+    async def run(self, extent: Extent = Extent.OWNER) -> ResetPlan:
         """Remove what the plan says; raise `ResetFailed` if something stays."""
 
     async def finish_pending(self) -> ResetPlan | None:
@@ -86,19 +99,20 @@ class FactoryReset:
 
         Raise `ValueError` if a holding that any plan removes has no remover.
         """
-        missing = [each for each in plan_reset(purge=True).remove if each not in removers]
+        missing = [each for each in plan_reset(Extent.ALL).remove if each not in removers]
         if missing:
             raise ValueError(f"no remover for {', '.join(missing)}")
         self._marker = marker
         self._removers = removers
 
-    async def run(self, *, purge: bool = False) -> ResetPlan:
+    async def run(self, extent: Extent = Extent.OWNER) -> ResetPlan:
         """Remove what the plan says; raise `ResetFailed` if something stays, and keep the marker then.
 
-        One holding that cannot be removed does not protect the ones after it.
+        One holding that cannot be removed does not protect the ones after it. A milder wish does not make a
+        pending one milder.
         """
-        plan = plan_reset(purge=purge or self._pending_purge() is True)
-        await asyncio.to_thread(self._mark, plan.purge)
+        plan = plan_reset(max(extent, self._pending() or extent, key=_MILDEST_FIRST.index))
+        await asyncio.to_thread(self._mark, plan.extent)
         failed = [holding for holding in plan.remove if not await self._removed(holding)]
         if failed:
             raise ResetFailed(f"The reset could not remove: {', '.join(failed)}.")
@@ -107,11 +121,11 @@ class FactoryReset:
 
     async def finish_pending(self) -> ResetPlan | None:
         """At start: finish a reset that was cut off, and say which; None if there was none."""
-        purge = self._pending_purge()
-        if purge is None:
+        extent = self._pending()
+        if extent is None:
             return None
-        log.warning("A factory reset was asked for and is not done; doing it now.")
-        return await self.run(purge=purge)
+        log.warning("A reset was asked for and is not done; doing it now: %s.", extent.value)
+        return await self.run(extent)
 
     async def _removed(self, holding: Holding) -> bool:
         try:
@@ -121,11 +135,11 @@ class FactoryReset:
             return False
         return True
 
-    def _mark(self, purge: bool) -> None:
+    def _mark(self, extent: Extent) -> None:
         """Put the marker on disk, for certain, before anything is removed."""
         fresh = self._marker.with_name(self._marker.name + ".new")
         with fresh.open("w") as file:
-            json.dump({"purge": purge}, file)
+            file.write(wish_text(extent))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._marker)
@@ -135,14 +149,28 @@ class FactoryReset:
         self._marker.unlink()
         _sync_folder(self._marker.parent)
 
-    def _pending_purge(self) -> bool | None:
-        """Whether the pending reset purges; None without one. A marker that cannot be read purges nothing."""
+    def _pending(self) -> Extent | None:
+        """How much the pending reset removes; None without one."""
         try:
-            return json.loads(self._marker.read_text()).get("purge") is True
+            return _read_wish(self._marker.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, AttributeError):
-            return False
+
+
+def wish_text(extent: Extent) -> str:
+    """What stands in the marker."""
+    return json.dumps({"extent": extent.value})
+
+
+def _read_wish(data: bytes) -> Extent:
+    """A marker that cannot be read resets, and never removes events. Versions before wrote `purge`."""
+    try:
+        wished = json.loads(data)
+        if "extent" in wished:
+            return Extent(wished["extent"])
+        return Extent.ALL if wished.get("purge") is True else Extent.OWNER
+    except (ValueError, TypeError, AttributeError):
+        return Extent.OWNER
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from jinja2 import Environment
 
 from portal.assets import Assets
 from portal.captive import Visitors
+from portal.drafts import Drafts
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
 from portal.languages import Language, Languages
@@ -32,6 +33,7 @@ class Context:
     technicians: Tokens
     attempts: Attempts
     visitors: Visitors
+    drafts: Drafts
     feed: Feed
     streams: asyncio.Semaphore
     secret: bytes

@@ -336,6 +336,9 @@ class FakeStation:
     async def reset(self, *, purge: bool) -> None:
         self._ask("reset", purge)
 
+    async def forget_networks(self) -> None:
+        self._ask("forget")
+
     async def picture(self) -> Picture:
         self._ask("picture")
         return Picture("image/png", b"\x89PNG played")

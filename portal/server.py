@@ -15,6 +15,7 @@ from portal import api, languages, middleware
 from portal.assets import Assets
 from portal.captive import Visitors
 from portal.context import CONTEXT, Context, of
+from portal.drafts import Drafts
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
 from portal.pages import (
@@ -68,6 +69,7 @@ def _context(station: Station, settings: PortalSettings, now: Callable[[], float
         technicians=Tokens(secret, settings.technician_lifetime, "technician"),
         attempts=Attempts(settings.attempts_burst, settings.attempts_interval),
         visitors=Visitors(),
+        drafts=Drafts(),
         feed=Feed(station),
         streams=asyncio.Semaphore(settings.max_streams),
         secret=secret,

@@ -419,6 +419,10 @@ class Station(Protocol):
         """Make this a new station, with `purge` without what waits to be sent; returns once it is sure."""
         ...
 
+    async def forget_networks(self) -> None:
+        """Forget every stored network and keep all else; returns once it is sure."""
+        ...
+
     async def picture(self) -> Picture:
         """The last picture that came with an event; raises `Refusal` when it is not here any more."""
         ...

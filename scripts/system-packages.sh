@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target needs, or says exactly which are missing and how to get them.
-# Usage: system-packages.sh run|test|wifi
+# Usage: system-packages.sh run|test|wifi|pictures
 set -eu
 
 missing=""
@@ -38,6 +38,11 @@ if [ "${1:-run}" = test ]; then
     need busybox command -v busybox
     need gcc command -v gcc
     need libc6-dev test -e /usr/include/stdlib.h
+fi
+if [ "${1:-run}" = pictures ]; then
+    need chromium test -x /usr/bin/chromium
+    need fonts-noto-core test -d /usr/share/fonts/truetype/noto
+    need fonts-noto-color-emoji test -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 fi
 if [ "${1:-run}" = wifi ]; then
     need qemu-system-x86 command -v qemu-system-x86_64

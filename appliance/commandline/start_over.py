@@ -1,4 +1,4 @@
-"""`reset`: the factory reset, by the running station or directly."""
+"""`reset`: the networks alone, the owner, or all; by the running station or directly."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from appliance.commandline.local import NotRunning, call
 from appliance.paths import Paths
 from appliance.settings import Settings
 from firmware.errors import ResetFailed
+from firmware.reset import Extent
+
+DONE = {
+    Extent.NETWORKS: "The station forgets its networks and opens its setup hotspot. All else is kept.",
+    Extent.OWNER: "The station starts over. Events that wait to be sent are kept.",
+    Extent.ALL: "The station starts over. Events that waited were removed.",
+}
 
 
-async def start_over(settings: Settings, *, purge: bool) -> str:
+async def start_over(settings: Settings, extent: Extent) -> str:
     """The sentence to print. Raises `CommandFailed`."""
-    kept = "Events that waited were removed." if purge else "Events that wait to be sent are kept."
     try:
-        status, answer = await call(settings.control_socket, "POST", "/reset", json={"purge": purge})
+        status, answer = await call(settings.control_socket, "POST", "/reset", json={"extent": extent})
     except NotRunning:
         paths = Paths(settings.data_dir)
-        reset.wish(paths, purge=purge)
+        reset.wish(paths, extent)
         try:
             network = await hardware.network(settings, paths)
             await reset.finish_pending(paths, network, settings.spool)
@@ -26,4 +32,4 @@ async def start_over(settings: Settings, *, purge: bool) -> str:
     else:
         if status != 202:
             raise CommandFailed(Exit.FAILED, answer.get("detail", "The station refused."))
-    return f"The station starts over. {kept}"
+    return DONE[extent]

@@ -102,7 +102,7 @@ class BootFile:
     def take(self) -> None:
         """Looks for the file and takes what is new in it. Raises nothing about the boot partition, and
         `OSError` when the station's own disk fails."""
-        self._taken, self.notices, self._told = self._load(), (), []
+        self._taken, self.notices, self._told = _load(self._copy), (), []
         for names in (NAMES, CLAIM_NAMES):
             path = self._find(names)
             if path is None:
@@ -156,7 +156,7 @@ class BootFile:
     def joined(self) -> None:
         """The network is stored where networks are; the copy forgets it. Raises `OSError`."""
         if self._taken.wifi_name is not None:
-            self._save_with(wifi_name=None, wifi_password=None, hidden=False)
+            self._save(_without_network(self._taken))
 
     def recorded(self) -> None:
         """The claim code is in the record; the copy forgets it. Raises `OSError`."""
@@ -164,15 +164,6 @@ class BootFile:
             self._save_with(claim_code=None)
 
     # --- the station's copy ---------------------------------------------------------------------------------
-
-    def _load(self) -> _Taken:
-        try:
-            return msgspec.json.decode(self._copy.read_bytes(), type=_Taken)
-        except FileNotFoundError:
-            return _Taken()
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.warning("%s is damaged and is made anew: %s", self._copy, error)
-            return _Taken()
 
     def _save_with(self, **changes: Any) -> None:
         self._save(msgspec.structs.replace(self._taken, **changes))
@@ -216,6 +207,27 @@ class BootFile:
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%d")
+
+
+def forget_network(copy: Path) -> None:
+    """Removes the network from the copy of a station that does not run; the file stays taken. Raises
+    `OSError`."""
+    if (taken := _load(copy)).wifi_name is not None:
+        write_atomically(copy, msgspec.json.encode(_without_network(taken)))
+
+
+def _load(copy: Path) -> _Taken:
+    try:
+        return msgspec.json.decode(copy.read_bytes(), type=_Taken)
+    except FileNotFoundError:
+        return _Taken()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        log.warning("%s is damaged and is made anew: %s", copy, error)
+        return _Taken()
+
+
+def _without_network(taken: _Taken) -> _Taken:
+    return msgspec.structs.replace(taken, wifi_name=None, wifi_password=None, hidden=False)
 
 
 def _read(path: Path) -> bytes:

@@ -30,12 +30,13 @@ class Security(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network in the air. `signal` is 0-100, `band` "2.4" or "5"; `known` means: a password is stored."""
+    """One network in the air. `signal` is 0-100; `bands` are those of "2.4" and "5" in which this radio can
+    join it; `known` means: a password is stored."""
 
     ssid: bytes
     signal: int
     security: Security
-    band: str
+    bands: tuple[str, ...]
     known: bool
 
 
@@ -179,7 +180,7 @@ class NetworkPort(RegulatoryDomain, Protocol):
         """Gives the radio back; links stay as they are."""
 
     async def scan(self, rescan: bool = False) -> list[Network]:
-        """Networks in the air, one per SSID (the strongest), strongest first; from the last scan unless
+        """Networks in the air, one per SSID, strongest first; from the last scan unless
         `rescan`. Hidden networks are not in it. Empty without a radio."""
 
     async def join(self, credentials: Credentials) -> Link:

@@ -17,6 +17,7 @@ import aiohttp
 
 from appliance.files import write_atomically
 from appliance.network import verdict
+from appliance.network.heard import networks
 from appliance.network.latest import Latest
 from appliance.network.port import (
     NO_LINK,
@@ -31,7 +32,6 @@ from appliance.network.recovery import reconnection_order
 from appliance.network.scenario import (
     DEFAULT_SCENARIO,
     ScenarioRefused,
-    SimulatedAccessPoint,
     World,
     read,
     world,
@@ -104,13 +104,8 @@ class SimulatedNetwork:
         return list(self._seen)
 
     def _look_around(self) -> list[Network]:
-        best: dict[bytes, SimulatedAccessPoint] = {}
-        for point in self._world.access_points:
-            if not point.hidden and (point.ssid not in best or best[point.ssid].signal < point.signal):
-                best[point.ssid] = point
-        known = {credentials.ssid for credentials in self._stored.all()}
-        found = [Network(ssid, p.signal, p.security, p.band, ssid in known) for ssid, p in best.items()]
-        return sorted(found, key=lambda network: (-network.signal, network.ssid))
+        heard = [point for point in self._world.access_points if not point.hidden]
+        return networks(heard, {credentials.ssid for credentials in self._stored.all()})
 
     async def join(self, credentials: Credentials) -> Link:
         async with self._radio:

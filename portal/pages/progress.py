@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from portal import context
-from portal.pages.setup import join_form, retry_form
+from portal.pages.setup import as_before, join_form, retry_form
 from portal.present import home
 from portal.render import page
 
@@ -21,6 +21,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         return page(request, "progress.html", refresh=REFRESH)
     form = retry_form(snapshot.attempt)
     if now_at != "/setup" or form is None:
+        ctx.drafts.forget(context.client(request))
         raise web.HTTPFound(now_at)
     await ctx.station.client_seen(context.client(request), "result")
-    return await join_form(request, form, template="failed.html")
+    return await join_form(request, as_before(request, form), template="failed.html")

@@ -31,7 +31,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         return await network_list(request)
     await ctx.station.client_seen(context.client(request), "form")
     form = JoinForm() if network == OTHER else JoinForm(network=network)
-    return await join_form(request, form)
+    return await join_form(request, as_before(request, form))
 
 
 async def scan(request: web.Request) -> web.StreamResponse:
@@ -105,6 +105,16 @@ def retry_form(attempt: Attempt | None) -> JoinForm | None:
     return JoinForm(network=to_hex(attempt.ssid), security=attempt.security)
 
 
+def as_before(request: web.Request, form: JoinForm) -> JoinForm:
+    """The form of a network with what this phone typed for it last, but for the password."""
+    try:
+        ssid = form.ssid()
+    except Refusal:
+        return form
+    ctx = context.of(request)
+    return replace(form, extras=ctx.drafts.of(context.client(request), ssid, ctx.now()))
+
+
 async def _heard(request: web.Request) -> tuple[Sequence[Network], Refusal | None]:
     try:
         return await context.of(request).station.networks(), None
@@ -113,7 +123,8 @@ async def _heard(request: web.Request) -> tuple[Sequence[Network], Refusal | Non
 
 
 async def _join(request: web.Request, form: JoinForm) -> None:
-    station = context.of(request).station
+    ctx = context.of(request)
+    station = ctx.station
     choice = find((await _heard(request))[0], form.ssid())
     wanted = form.request(choice.network if choice else None)
     if choice:
@@ -124,4 +135,5 @@ async def _join(request: web.Request, form: JoinForm) -> None:
     if country and not is_said(station.snapshot()):
         await station.use_country(country)
     await station.join(wanted)
+    ctx.drafts.keep(context.client(request), wanted.ssid, form.extras, ctx.now())
     await station.client_seen(context.client(request), "attempt")

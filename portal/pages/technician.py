@@ -87,16 +87,19 @@ async def test(request: web.Request, _fields: Fields) -> web.StreamResponse:
 async def restart(request: web.Request, _fields: Fields) -> web.StreamResponse:
     """`POST /technician/restart`: a page that waits for the station to come back."""
     await context.of(request).station.restart()
-    return page(request, "again.html", refresh=f"{BACK_AFTER};url=/status", reset=False, here=PATH)
+    return _again(request, "/status")
 
 
 async def reset(request: web.Request, fields: Fields) -> web.StreamResponse:
-    """`POST /technician/reset`: only with the station's short id typed by hand."""
+    """`POST /technician/reset`: the networks alone, or all; only with the short id typed by hand."""
     station = context.of(request).station
     if not _same_id(fields.get("short_id", ""), station.snapshot()):
         raise refusal("WEB-012", field="short_id")
-    await station.reset(purge=fields.get("events") == "remove")
-    return page(request, "again.html", refresh=f"{BACK_AFTER};url=/", reset=True, here=PATH)
+    if networks := "networks" in fields:
+        await station.forget_networks()
+    else:
+        await station.reset(purge=fields.get("events") == "remove")
+    return _again(request, "/", reset=True, networks=networks)
 
 
 async def picture(request: web.Request, _fields: Fields) -> web.StreamResponse:
@@ -126,6 +129,13 @@ ACTIONS: dict[str, Action] = {
     "/technician/reset": reset,
     "/support-bundle": bundle,
 }
+
+
+def _again(
+    request: web.Request, to: str, *, reset: bool = False, networks: bool = False
+) -> web.StreamResponse:
+    refresh = f"{BACK_AFTER};url={to}"
+    return page(request, "again.html", refresh=refresh, reset=reset, networks=networks, here=PATH)
 
 
 def _same_id(typed: str, snapshot: Snapshot) -> bool:

@@ -285,6 +285,21 @@ async def test_a_reset_without_a_running_station_makes_it_a_new_one(
     assert (await claimable.run("status", "--json")).json["claimed"] is False
 
 
+async def test_forgetting_the_networks_asks_first_and_leaves_the_station_its_owners(
+    claimable: Shell, cloud: FakeCloud
+) -> None:
+    await claimable.run("register", cloud.token)
+    networks = claimable.folder / "data/state/networks.json"
+    networks.write_text("[]")
+    refused = await claimable.run("reset", "--network")
+    assert (refused.code, networks.exists()) == (Exit.USAGE, True)
+    assert (await claimable.run("reset", "--network", "--purge", "--yes")).code == Exit.USAGE
+    done = await claimable.run("reset", "--network", "--yes")
+    assert (done.code, networks.exists()) == (Exit.OK, False)
+    assert "All else is kept" in done.out
+    assert (await claimable.run("status", "--json")).json["claimed"] is True
+
+
 async def test_a_token_that_the_cloud_refuses_is_refused(claimable: Shell, cloud: FakeCloud) -> None:
     done = await claimable.run("register", new_claim_token())
     assert done.code == Exit.REFUSED

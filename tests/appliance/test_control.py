@@ -89,7 +89,7 @@ BAD: list[tuple[str, bytes, int, str]] = [
     ("/register", b'{"token": "mct_x", "api_url": "https://other.example"}', 409, "CTL-002"),
     ("/buffer/retry", b'{"names": "night-1"}', 400, "CTL-001"),
     ("/reset", b"[]", 400, "CTL-001"),
-    ("/reset", b'{"purge": "yes"}', 400, "CTL-001"),
+    ("/reset", b'{"extent": "everything"}', 400, "CTL-001"),
 ]
 
 
@@ -109,12 +109,15 @@ async def test_a_claimed_station_refuses_a_claim_code(door: Path, made: Station,
     assert (status, told["code"]) == (409, "REG-003")
 
 
-@pytest.mark.parametrize(("body", "purge"), [(b"", False), (b'{"purge": true}', True)])
+@pytest.mark.parametrize(
+    ("body", "extent"),
+    [(b"", "owner"), (b'{"extent": "all"}', "all"), (b'{"extent": "networks"}', "networks")],
+)
 async def test_a_reset_is_durable_before_it_is_answered(
-    door: Path, made: Station, body: bytes, purge: bool
+    door: Path, made: Station, body: bytes, extent: str
 ) -> None:
     assert (await post(door, "/reset", body))[0] == 202
-    assert json.loads(made.paths.reset_marker.read_text()) == {"purge": purge}
+    assert json.loads(made.paths.reset_marker.read_text()) == {"extent": extent}
 
 
 async def test_a_halted_station_says_what_a_person_has_to_do_instead_of_a_reset(

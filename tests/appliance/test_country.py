@@ -15,6 +15,7 @@ from appliance.network.regulatory import NOT_ALLOWED
 from appliance.paths import Paths
 from appliance.reset import station_reset, wish
 from appliance.stages import initializing
+from firmware.reset import Extent
 from portal.present import facts
 from portal.server import create_app, serving
 from portal.view import JoinRequest, Refusal
@@ -135,7 +136,7 @@ async def test_a_reset_forgets_the_country_with_the_networks(tmp_path: Path) -> 
         await made.device.country.confirm("DE")
         await made.device.network.start()
         assert made.paths.country.exists()
-        wish(made.paths, purge=False)
+        wish(made.paths, Extent.OWNER)
         await station_reset(made.paths, made.device.network, tmp_path / "spool").finish_pending()
     assert not made.paths.country.exists()
 

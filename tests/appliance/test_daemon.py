@@ -30,6 +30,7 @@ from appliance.paths import Paths
 from appliance.settings import Settings
 from buffer.store import Store
 from firmware.fakes import FakeWatchdog
+from firmware.reset import Extent
 from protocol.signature import ReplayWindow
 from tests.appliance.fakes import FakeCloud, event
 from tests.appliance.workshop import PASSWORD, settings_for, until, write_scenario
@@ -215,9 +216,9 @@ class Secrets:
         paths = Paths(settings.data_dir)
         real = daemon.reset.StartOver.ask  # type: ignore[attr-defined]
 
-        async def look_first(asked: object, *, purge: bool = False) -> bool:
+        async def look_first(asked: object, extent: Extent = Extent.OWNER) -> bool:
             await asyncio.to_thread(self._look, paths)
-            return bool(await real(asked, purge=purge))
+            return bool(await real(asked, extent))
 
         monkeypatch.setattr("appliance.reset.StartOver.ask", look_first)
 

@@ -135,3 +135,31 @@ async def test_the_token_in_the_record_is_private_and_in_no_representation(
     assert "mct_canary" not in caplog.text
     assert (tmp_path / "record.json").stat().st_mode & 0o077 == 0
     assert encode(journal.record) == (tmp_path / "record.json").read_bytes()
+
+
+async def test_the_log_hears_of_an_error_once_for_each_change_and_of_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "appliance.journal")
+    journal = Journal(tmp_path, lambda: 0.0)
+    for text in ("no name", "no name", "no answer", "no answer"):
+        await journal.fail("REG-005", text)
+    await journal.recovered("NET-")
+    await journal.recovered("REG-005")
+    await journal.recovered("REG-005")
+    await journal.fail("NET-002", "NET-002: wrong password")
+    assert [each.getMessage() for each in caplog.records] == [
+        "REG-005: no name",
+        "REG-005: no answer",
+        "REG-005 is over",
+        "NET-002: wrong password",
+    ]
+
+
+async def test_an_error_that_an_earlier_life_has_kept_is_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await Journal(tmp_path, lambda: 0.0).fail("REG-005", "no name")
+    caplog.clear()
+    await Journal(tmp_path, lambda: 0.0).fail("REG-005", "no name")
+    assert [each.getMessage() for each in caplog.records] == ["REG-005: no name"]

@@ -8,8 +8,9 @@ import pytest
 from dbus_fast import unpack_variants
 
 from appliance.network import verdict
+from appliance.network.heard import networks
 from appliance.network.networkmanager import names
-from appliance.network.networkmanager.air import AccessPoint, access_point, networks, security_of
+from appliance.network.networkmanager.air import AccessPoint, access_point, security_of
 from appliance.network.networkmanager.names import Reason
 from appliance.network.networkmanager.profiles import (
     KeyManagement,
@@ -64,19 +65,6 @@ def test_a_hidden_network_is_not_in_the_list(ssid: bytes) -> None:
 @pytest.mark.parametrize("mode", [1, 3, 4])
 def test_what_is_no_access_point_is_not_in_the_list(mode: int) -> None:
     assert heard(b"Home", Mode=mode) is None
-
-
-def test_of_each_network_the_strongest_transmitter_is_shown_the_strongest_first() -> None:
-    points = [
-        AccessPoint(b"Home", 40, 5180, Security.WPA2),
-        AccessPoint(b"Barn", 60, 2412, Security.OPEN),
-        AccessPoint(b"Home", 80, 2462, Security.WPA2),
-    ]
-    found = networks(points, {b"Barn"})
-    assert [(n.ssid, n.signal, n.band, n.known) for n in found] == [
-        (b"Home", 80, "2.4", False),
-        (b"Barn", 60, "2.4", True),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,9 @@ def test_the_simulated_radio_is_a_network_port(tmp_path: Path) -> None:
 async def test_a_scan_shows_each_name_once_with_its_strongest_signal_first(tmp_path: Path) -> None:
     async with radio(tmp_path) as network:
         found = await network.scan()
-        assert [(n.ssid, n.signal, n.band) for n in found[:2]] == [
-            (b"House", 80, "5"),
-            ("Bärn 🌠".encode(), 64, "2.4"),
+        assert [(n.ssid, n.signal, n.bands) for n in found[:2]] == [
+            (b"House", 80, ("2.4", "5")),
+            ("Bärn 🌠".encode(), 64, ("2.4",)),
         ]
         assert found == sorted(found, key=lambda n: -n.signal)
         assert len({n.ssid for n in found}) == len(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.files import remove_durably
@@ -11,12 +12,14 @@ from appliance.identity.credentials import CredentialsFile, from_claim
 from appliance.network.simulated import SimulatedNetwork
 from appliance.paths import Paths
 from appliance.reset import StartOver, finish_pending, wish
+from appliance.stages import initializing, reconnecting, setup
 from appliance.station import _button
 from buffer.message import Draft, Priority
 from buffer.reader import open_reader
 from firmware.button import Press
 from firmware.errors import ResetFailed
 from firmware.fakes import FakeButton
+from firmware.reset import Extent
 from statemachine.lifecycle import State, Trigger
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import HOME, running, station, until
@@ -56,10 +59,10 @@ async def test_a_reset_removes_everything_of_the_owner_and_events_only_when_aske
 ) -> None:
     paths = await lived_in(tmp_path, cloud)
     keyid = (paths.device_key).read_bytes()
-    wish(paths, purge=purge)
+    wish(paths, Extent.ALL if purge else Extent.OWNER)
     plan = await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert plan is not None
-    assert plan.purge is purge
+    assert plan.extent is (Extent.ALL if purge else Extent.OWNER)
     assert [name for name in GONE if getattr(paths, name).exists()] == []
     assert not paths.reset_marker.exists()
     assert not paths.networks.exists()
@@ -72,6 +75,72 @@ async def test_a_reset_removes_everything_of_the_owner_and_events_only_when_aske
         assert not again.device.claimed
         await again.device.network.start()
         assert await again.device.network.stored() == []
+
+
+MEADOW = b'{"seen": ["a"], "wifi_name": "Meadow House", "wifi_password": "meteor shower", "country": "DE"}'
+
+
+async def forgotten(folder: Path, paths: Paths) -> None:
+    """Only the networks are gone; nothing of the owner, of the key phones know, and of the events."""
+    assert not paths.reset_marker.exists()
+    assert not paths.networks.exists()
+    kept = msgspec.json.decode(paths.boot_copy.read_bytes())
+    assert kept == {"seen": ["a"], "country": "DE"}, "it would join by itself what was just forgotten"
+    assert [name for name in GONE if not getattr(paths, name).exists()] == []
+    assert waiting(paths) == 1
+    async with station(folder) as again:
+        assert again.device.claimed
+        await again.device.network.start()
+        assert await again.device.network.stored() == []
+        assert await initializing.run(again.device) is Trigger.RESUMED
+        assert await reconnecting.run(again.device) is Trigger.RECONNECT_FAILED
+        again.device.settings = msgspec.structs.replace(
+            again.device.settings,
+            network=msgspec.structs.replace(again.device.settings.network, retry_seconds=0.05),
+        )
+        assert await setup.run(again.device) is Trigger.WAITING_FOR_USER
+        hotspot = again.device.network.hotspot()
+        assert hotspot is not None
+        assert hotspot.passphrase == paths.hotspot_key.read_text().strip(), "phones know it"
+
+
+async def test_forgetting_the_networks_keeps_the_claim_and_the_events_and_opens_the_hotspot(
+    tmp_path: Path, cloud: FakeCloud
+) -> None:
+    paths = await lived_in(tmp_path, cloud)
+    paths.boot_copy.write_bytes(MEADOW)
+    before = {
+        name: getattr(paths, name).read_bytes() for name in ("device_key", "credentials", "hotspot_key")
+    }
+    wish(paths, Extent.NETWORKS)
+    plan = await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
+    assert plan is not None
+    assert plan.extent is Extent.NETWORKS
+    assert {name: getattr(paths, name).read_bytes() for name in before} == before
+    await forgotten(tmp_path, paths)
+
+
+@pytest.mark.parametrize("cut", ["appliance.reset.remove_durably", "appliance.reset.forget_network"])
+async def test_a_power_cut_while_networks_are_forgotten_forgets_them_at_the_next_start(
+    tmp_path: Path, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    paths = await lived_in(tmp_path, cloud)
+    paths.boot_copy.write_bytes(MEADOW)
+    wish(paths, Extent.NETWORKS)
+
+    class PowerCut(BaseException):
+        pass
+
+    def off(_path: Path) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cut, off)
+        with pytest.raises(PowerCut):
+            await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
+    assert paths.reset_marker.exists()
+    await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
+    await forgotten(tmp_path, paths)
 
 
 async def test_without_a_wish_nothing_happens(tmp_path: Path, cloud: FakeCloud) -> None:
@@ -88,7 +157,7 @@ async def test_a_damaged_wish_is_fulfilled_but_purges_nothing(
     paths.reset_marker.write_bytes(damage)
     plan = await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert plan is not None
-    assert plan.purge is False
+    assert plan.extent is Extent.OWNER
     assert not paths.credentials.exists()
     assert waiting(paths) == 1
 
@@ -97,7 +166,7 @@ async def test_a_reset_that_cannot_finish_says_so_and_is_finished_at_the_next_st
     tmp_path: Path, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = await lived_in(tmp_path, cloud)
-    wish(paths, purge=False)
+    wish(paths, Extent.OWNER)
 
     def stuck(path: Path) -> None:
         if path == paths.card:

@@ -13,6 +13,7 @@ import pytest
 from appliance.identity.credentials import CredentialsFile, from_claim
 from appliance.stages import activating, claiming, network_ready
 from appliance.station import Station
+from appliance.uplink.client import Unreachable
 from protocol import errors
 from statemachine.lifecycle import Trigger
 from statemachine.record import decode
@@ -161,6 +162,25 @@ async def test_a_cloud_that_cannot_be_reached_is_told_and_forgotten_when_it_answ
     await until(lambda: last_code(made) == "REG-005")
     await until(lambda: len(cloud.cards) == 1 and last_code(made) is None)
     stage.cancel()
+
+
+async def test_a_cloud_whose_name_is_not_known_is_logged_once_for_each_change(
+    made: Station, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "appliance.journal")
+    asked = 0
+
+    async def silent(*_card: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise Unreachable(*(("dns", "no name") if asked < 4 else ("timeout", "no answer")))
+
+    monkeypatch.setattr(made.device.claiming, "with_card", silent)
+    stage = asyncio.create_task(network_ready.run(made.device))
+    await until(lambda: asked >= 8)
+    stage.cancel()
+    said = [each.getMessage() for each in caplog.records if each.name == "appliance.journal"]
+    assert said == ["REG-005: no name", "REG-005: no answer"]
 
 
 async def test_a_lost_network_is_looked_for_while_the_station_waits(

@@ -25,6 +25,7 @@ from appliance.station import Station
 from buffer.media import MediaStore
 from buffer.message import Priority
 from buffer.uplink import Delivered, Rejected, Retry
+from firmware.reset import Extent
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.test_cli import Shell
 from tests.appliance.test_reset import lived_in, radio
@@ -227,7 +228,7 @@ async def test_a_purge_removes_files_on_the_owners_disk_and_nothing_else_there(
     (disk / OWN / "picture").write_bytes(b"x")
     (disk / "mine").write_bytes(b"x")
     choose(paths, str(disk))
-    wish(paths, purge=True)
+    wish(paths, Extent.ALL)
     await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
     assert os.listdir(disk) == ["mine"]
 

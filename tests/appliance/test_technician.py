@@ -193,13 +193,20 @@ async def test_a_restart_is_wished_for_the_daemon_to_see(made: Station) -> None:
 @pytest.mark.parametrize("purge", [False, True])
 async def test_a_reset_is_durable_when_it_returns(made: Station, purge: bool) -> None:
     await made.front.reset(purge=purge)
-    assert json.loads(made.paths.reset_marker.read_text()) == {"purge": purge}
+    assert json.loads(made.paths.reset_marker.read_text()) == {"extent": "all" if purge else "owner"}
+
+
+async def test_the_wish_to_forget_the_networks_is_durable_when_it_returns(made: Station) -> None:
+    await made.front.forget_networks()
+    assert json.loads(made.paths.reset_marker.read_text()) == {"extent": "networks"}
 
 
 async def test_a_halted_station_refuses_the_reset(made: Station) -> None:
     made.conductor._lifecycle._model.state = State.HALTED.value
     with pytest.raises(Refusal, match="WEB-008"):
         await made.front.reset(purge=False)
+    with pytest.raises(Refusal, match="WEB-008"):
+        await made.front.forget_networks()
 
 
 async def test_the_pin_is_in_no_picture_of_the_station(made: Station) -> None:

@@ -20,7 +20,7 @@ from firmware.fakes import (
 )
 from firmware.led import Led
 from firmware.pattern import OPERATIONAL, UPDATING, Pattern
-from firmware.reset import Reset, plan_reset
+from firmware.reset import Extent, Reset, plan_reset
 from firmware.sound import Cue, Sound
 from firmware.watchdog import Watchdog
 
@@ -114,9 +114,9 @@ def test_a_fake_service_manager_remembers_what_it_is_told() -> None:
 
 async def test_a_fake_reset_remembers_its_plans() -> None:
     reset = FakeReset()
-    assert await reset.run(purge=True) == plan_reset(purge=True)
+    assert await reset.run(Extent.ALL) == plan_reset(Extent.ALL)
     assert await reset.finish_pending() is None
-    assert reset.history == [plan_reset(purge=True)]
+    assert reset.history == [plan_reset(Extent.ALL)]
 
 
 async def test_sleepers_wake_in_order_each_at_its_own_time() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firmware.errors import ResetFailed
-from firmware.reset import FactoryReset, Holding, Remover, plan_reset
+from firmware.reset import Extent, FactoryReset, Holding, Remover, plan_reset
 
 H = Holding
 REMOVED = (H.CREDENTIALS, H.CLAIM_CARD, H.CONFIGURATION, H.NETWORKS)
@@ -55,46 +55,51 @@ def test_a_reset_removes_what_is_the_owners_and_keeps_the_events() -> None:
     plan = plan_reset()
     assert plan.remove == REMOVED
     assert plan.keep == (H.EVENTS, *KEPT)
-    assert not plan.purge
+    assert plan.extent is Extent.OWNER
 
 
-def test_a_purge_removes_the_events_as_well() -> None:
-    plan = plan_reset(purge=True)
+def test_the_greatest_extent_removes_the_events_as_well() -> None:
+    plan = plan_reset(Extent.ALL)
     assert plan.remove == (*REMOVED, H.EVENTS)
     assert plan.keep == KEPT
-    assert plan.purge
 
 
-@pytest.mark.parametrize("purge", [False, True])
-def test_every_holding_is_either_removed_or_kept(purge: bool) -> None:
-    plan = plan_reset(purge=purge)
+def test_the_mildest_extent_removes_the_networks_alone() -> None:
+    plan = plan_reset(Extent.NETWORKS)
+    assert plan.remove == (H.NETWORKS,)
+    assert set(plan.keep) == set(Holding) - {H.NETWORKS}
+
+
+@pytest.mark.parametrize("extent", Extent)
+def test_every_holding_is_either_removed_or_kept(extent: Extent) -> None:
+    plan = plan_reset(extent)
     assert sorted(plan.remove + plan.keep) == sorted(Holding)
 
 
-@pytest.mark.parametrize("purge", [False, True])
-async def test_after_a_reset_only_what_is_kept_is_left(purge: bool, station: Station) -> None:
-    plan = await station.reset().run(purge=purge)
-    assert plan == plan_reset(purge=purge)
+@pytest.mark.parametrize("extent", Extent)
+async def test_after_a_reset_only_what_is_kept_is_left(extent: Extent, station: Station) -> None:
+    plan = await station.reset().run(extent)
+    assert plan == plan_reset(extent)
     assert station.order == list(plan.remove)
     assert station.left() == set(plan.keep)
     assert not station.marker.exists()
 
 
-@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("extent", Extent)
 @pytest.mark.parametrize("cut_at", [*REMOVED, H.EVENTS])
 async def test_a_reset_that_was_cut_off_anywhere_is_finished_at_the_next_start(
-    cut_at: Holding, purge: bool, station: Station
+    cut_at: Holding, extent: Extent, station: Station
 ) -> None:
     station.fails[cut_at] = PowerCut()
-    if cut_at in plan_reset(purge=purge).remove:
+    if cut_at in plan_reset(extent).remove:
         with pytest.raises(PowerCut):
-            await station.reset().run(purge=purge)
+            await station.reset().run(extent)
         assert station.marker.exists()
         station.fails.clear()
-        assert await station.reset().finish_pending() == plan_reset(purge=purge)
+        assert await station.reset().finish_pending() == plan_reset(extent)
     else:
-        await station.reset().run(purge=purge)
-    assert station.left() == set(plan_reset(purge=purge).keep)
+        await station.reset().run(extent)
+    assert station.left() == set(plan_reset(extent).keep)
     assert await station.reset().finish_pending() is None
 
 
@@ -121,19 +126,36 @@ async def test_a_reset_that_is_cancelled_is_finished_at_the_next_start(station: 
     assert await station.reset().finish_pending() == plan_reset()
 
 
-async def test_a_pending_purge_stays_a_purge_whatever_is_asked_next(station: Station) -> None:
-    station.fails[H.CREDENTIALS] = PowerCut()
+@pytest.mark.parametrize("wished", Extent)
+@pytest.mark.parametrize("pending", Extent)
+async def test_a_pending_reset_becomes_no_milder_whatever_is_asked_next(
+    pending: Extent, wished: Extent, station: Station
+) -> None:
+    station.fails[H.NETWORKS] = PowerCut()
     with pytest.raises(PowerCut):
-        await station.reset().run(purge=True)
+        await station.reset().run(pending)
     station.fails.clear()
-    assert (await station.reset().run(purge=False)).purge
+    done = await station.reset().run(wished)
+    assert list(Extent).index(done.extent) == max(map(list(Extent).index, (pending, wished)))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"purge": "yes"}', "\0\0"])
-async def test_a_marker_that_cannot_be_read_resets_but_never_purges(content: str, station: Station) -> None:
+MARKERS = [
+    *[(content, Extent.OWNER) for content in ("", "{", "[]", "null", '{"purge": "yes"}', "\0\0", "7")],
+    ('{"extent": "everything"}', Extent.OWNER),
+    ('{"extent": ["all"]}', Extent.OWNER),
+    ('{"extent": "networks"}', Extent.NETWORKS),
+    ('{"extent": "all"}', Extent.ALL),
+    ('{"purge": false}', Extent.OWNER),  # as versions before wrote it
+    ('{"purge": true}', Extent.ALL),
+]
+
+
+@pytest.mark.parametrize(("content", "extent"), MARKERS)
+async def test_a_marker_that_cannot_be_read_resets_but_never_removes_events(
+    content: str, extent: Extent, station: Station
+) -> None:
     station.marker.write_text(content)
-    assert await station.reset().finish_pending() == plan_reset(purge=False)
-    assert H.EVENTS in station.left()
+    assert await station.reset().finish_pending() == plan_reset(extent)
 
 
 async def test_without_a_marker_a_start_removes_nothing(station: Station) -> None:

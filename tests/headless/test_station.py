@@ -96,5 +96,5 @@ async def test_a_reset_forgets_what_was_taken_so_that_the_file_counts_again(
     (boot_folder / "meteor.txt").write_text(FILE)
     async with started(tmp_path) as (made, device, _trigger):
         paths = Paths(device.settings.data_dir)
-        await station_reset(paths, device.network, tmp_path / "spool").run(purge=False)
+        await station_reset(paths, device.network, tmp_path / "spool").run()
         assert not made.paths.boot_copy.exists()

@@ -45,7 +45,9 @@ class World:
         eventually(lambda: f":{port} " in space.run("ss", "-Hltn"), f"{word} answers")
 
     def hotspot(self, *, portal_port: int = 80) -> Hotspot:
-        """The services, started in a process of their own inside the station."""
+        """The services, started in a process of their own inside the station. They look for the page, too."""
+        if f":{portal_port} " not in self.station.run("ss", "-Hltn"):
+            self.serve(self.station, "0.0.0.0", portal_port, "portal")
         return Hotspot(self, portal_port)
 
 

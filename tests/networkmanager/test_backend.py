@@ -27,6 +27,7 @@ from tests.networkmanager.conftest import ScriptedProbe
 from tests.networkmanager.fake import (
     NO_DHCP,
     NOT_FOUND,
+    WLAN,
     WRONG_PASSWORD,
     BusCommands,
     FakeNetworkManager,
@@ -218,10 +219,24 @@ async def test_the_list_is_sorted_and_knows_what_is_stored(
     ):
         nm.hear(point)
     found = await port.scan(rescan=True)
-    assert [(n.ssid, n.signal, n.band, n.security, n.known) for n in found] == [
-        (b"Home", 80, "5", Security.WPA2, False),
-        (b"Barn", 60, "2.4", Security.OPEN, True),
+    assert [(n.ssid, n.signal, n.bands, n.security, n.known) for n in found] == [
+        (b"Home", 80, ("2.4", "5"), Security.WPA2, False),
+        (b"Barn", 60, ("2.4",), Security.OPEN, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("able", "signal", "bands"),
+    [(0x300, 40, ("2.4",)), (0x700, 80, ("2.4", "5")), (0x000, 80, ("2.4", "5")), (0x600, 80, ("2.4", "5"))],
+    ids=["2.4 GHz alone", "both", "not told", "not told, though something is set"],
+)
+async def test_a_name_is_judged_by_the_bands_that_the_driver_tells_of(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork, able: int, signal: int, bands: tuple[str, ...]
+) -> None:
+    nm.set(WLAN, names.WIRELESS, WirelessCapabilities=Variant("u", able))
+    nm.hear(Point(b"Home", 40))
+    nm.hear(Point(b"Home", 80, 5180))
+    assert [(n.signal, n.bands) for n in await port.scan(rescan=True)] == [(signal, bands)]
 
 
 async def test_the_list_of_before_stays_while_the_hotspot_has_the_radio(

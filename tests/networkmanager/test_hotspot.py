@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -42,6 +42,7 @@ class Services:
         self.guarded: tuple[str, tuple[str, ...]] | None = None
         self.running: tuple[str, tuple[str, ...]] | None = None
         self.refuses = self.hangs = False
+        self.came: Callable[[bool], None] = lambda _inside: None
 
     async def guard(self, interface: str, addresses: Sequence[str]) -> None:
         self.guarded = interface, tuple(addresses)
@@ -57,6 +58,9 @@ class Services:
     async def stop(self) -> None:
         self.guarded = self.running = None
 
+    def observe(self, observer: Callable[[bool], None]) -> None:
+        self.came = observer
+
 
 class Check:
     """Sees the hotspot on some rungs only."""
@@ -64,8 +68,13 @@ class Check:
     def __init__(self, nm: FakeNetworkManager, seen_on: set[str]) -> None:
         self._nm = nm
         self._seen_on = seen_on
+        self.silent = 0
 
-    async def is_in_the_air(self, interface: str, ssid: str) -> bool:
+    async def is_in_the_air(self, interface: str, ssid: str, channel: int) -> bool:
+        assert (interface, ssid, channel in (1, 6, 11)) == ("wlan0", "Meteor-ABCD", True)
+        if self.silent:
+            self.silent -= 1
+            return False
         profile = unpack_variants(self._nm.profiles[self._nm._profile_on_wlan() or ""])
         proto = profile.get("802-11-wireless-security", {}).get("proto", ["open"])
         return proto[0] in self._seen_on

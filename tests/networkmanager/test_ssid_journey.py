@@ -27,7 +27,7 @@ async def joined_by_form(
     """What the profile says after a person has chosen, or typed, a name on the page."""
     heard = await port.scan()
     station = FakeStation()
-    station.nearby = [Network(n.ssid, n.signal, n.security.value, n.band, n.known) for n in heard]
+    station.nearby = [Network(n.ssid, n.signal, n.security.value, n.bands[0], n.known) for n in heard]
     async with serving(create_app(station), "127.0.0.1", 0) as address, Phone(address) as phone:
         start = await phone.open("/setup")
         if typed:

@@ -13,7 +13,7 @@ import pytest
 
 from appliance import hardware
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
-from appliance.network.networkmanager.hotspot import NoServices
+from appliance.network.networkmanager.hotspot_ports import NoServices
 from appliance.settings import NetworkSection, Settings
 from tests.appliance.conftest import cloud, quick
 from tests.appliance.fakes import FakeCloud

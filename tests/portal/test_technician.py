@@ -101,6 +101,19 @@ async def test_a_reset_needs_the_short_id_typed_by_hand(
     assert "The station starts over" in done.text
 
 
+async def test_networks_are_forgotten_only_after_the_short_id_was_typed(
+    phone: Phone, station: FakeStation
+) -> None:
+    page = await enter(phone)
+    page = await phone.send(page, "/technician/reset", short_id="", networks="forget")
+    assert "WEB-012" in page.text
+    assert [name for name, _ in station.asked] == ["pin"]
+    done = await phone.send(page, "/technician/reset", short_id="KXPMVT", networks="forget")
+    assert (done.status, station.asked[-1]) == (200, ("forget", None))
+    assert "The station forgets its networks" in done.text
+    assert "Owner" not in done.text
+
+
 async def test_a_page_of_a_restart_leads_back_without_a_script_too(phone: Phone) -> None:
     page = await phone.send(await enter(phone), "/technician/restart")
     assert 'content="30;url=/status"' in page.html

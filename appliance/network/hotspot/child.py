@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,15 @@ class ChildFailed(Exception):
 class Child:
     """One program. `heard` is called with every line it writes, in the event loop."""
 
-    def __init__(self, command: list[str], ready: str, heard: Callable[[str], None]) -> None:
-        """`ready` is what a line says once the program does its work."""
-        self._command, self._ready, self._heard = command, ready, heard
+    def __init__(
+        self,
+        command: list[str],
+        ready: str | None,
+        heard: Callable[[str], None],
+        stream: Literal["stdout", "stderr"] = "stderr",
+    ) -> None:
+        """`ready` is what a line says once the program does its work; None where it says nothing then."""
+        self._command, self._ready, self._heard, self._stream = command, ready, heard, stream
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._last: deque[str] = deque(maxlen=5)
@@ -87,11 +94,13 @@ class Child:
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if self._stream == "stdout" else asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE if self._stream == "stderr" else asyncio.subprocess.DEVNULL,
             limit=LINE_BYTES,
         )
         self._process = process
+        if self._ready is None and not works.done():
+            works.set_result(None)
         try:
             await self._listen(process, works)
             await process.wait()
@@ -99,16 +108,17 @@ class Child:
             await _end(process)
 
     async def _listen(self, process: asyncio.subprocess.Process, works: asyncio.Future[None]) -> None:
-        assert process.stderr is not None  # noqa: S101 - it was asked for
+        said = process.stdout or process.stderr
+        assert said is not None  # noqa: S101 - it was asked for
         while True:
             try:
-                raw = await process.stderr.readline()
+                raw = await said.readline()
             except ValueError:  # a line without an end
                 continue
             if not raw:
                 return
             line = raw.decode("utf-8", "replace").rstrip()
-            if self._ready in line and not works.done():
+            if self._ready and self._ready in line and not works.done():
                 works.set_result(None)
             self._last.append(line)
             self._heard(line)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 from appliance.files import private_folder, to_the_end
-from appliance.network.hotspot import dnsmasq
+from appliance.network.hotspot import dnsmasq, selftest
 from appliance.network.hotspot.child import Child, ChildFailed, end_left_over
 from appliance.network.hotspot.phones import Phones
 from appliance.network.hotspot.rules import REMOVE, ruleset
+from appliance.network.hotspot.witness import Witness
 from appliance.network.port import HotspotFailed
 from appliance.network.verdict import NO_HOTSPOT
 
@@ -47,6 +48,17 @@ class HotspotServer:
         self._portal_port = portal_port
         self._phones = phones
         self._child: Child | None = None
+        self._own = ""
+        self._observers: list[Callable[[bool], None]] = []
+        self._witness = Witness(self._tell)
+
+    def observe(self, observer: Callable[[bool], None]) -> None:
+        """Tells `observer` of each phone whether it got in, until the first one has."""
+        self._observers.append(observer)
+
+    def _tell(self, inside: bool) -> None:
+        for observer in self._observers:
+            observer(inside)
 
     async def guard(self, interface: str, addresses: Sequence[str]) -> None:
         """Closes the door before the radio opens. Raises `CannotServe`."""
@@ -72,6 +84,7 @@ class HotspotServer:
         if program is None:
             raise CannotServe("dnsmasq is not installed. Install the package dnsmasq-base.")
         await to_the_end(private_folder, self._leases.parent)
+        self._own = str(own.ip)
         child = Child(
             dnsmasq.command(program, interface, own, answer, self._leases), dnsmasq.READY, self._heard
         )
@@ -80,7 +93,10 @@ class HotspotServer:
         except ChildFailed as error:
             raise CannotServe(str(error)) from None
         self._child = child
+        if silent := await selftest.trouble(own.ip, answer, self._portal_port):
+            raise CannotServe(silent)
         self._phones.opened()
+        self._witness.start(interface)
         log.info("the hotspot's phones get addresses from %s on %s", own.network, interface)
 
     async def stop(self) -> None:
@@ -92,6 +108,7 @@ class HotspotServer:
             log.warning("the hotspot's packet filter cannot be taken away: %s", failure.reason)
 
     async def _end_programs(self) -> None:
+        await self._witness.stop()
         child, self._child = self._child, None
         if child is not None:
             await child.stop()
@@ -103,8 +120,11 @@ class HotspotServer:
         return self._child.pid if self._child else None
 
     def _heard(self, line: str) -> None:
-        if (seen := dnsmasq.trace(line)) is not None:
+        seen = dnsmasq.trace(line)
+        if seen is not None and seen.address != self._own:  # not the self-test's question
             self._phones.tell(seen.address, seen.step)
+            if seen.step == "lease":
+                self._witness.leased()
 
 
 async def _nft(rules: str) -> None:

@@ -1,4 +1,4 @@
-"""What is in the air, from NetworkManager's access points: pure, from properties to networks.
+"""What is in the air, from NetworkManager's access points: pure, from properties to transmitters.
 
 An SSID is bytes; nothing here decodes one.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.network.networkmanager import names
-from appliance.network.port import Network, Security
+from appliance.network.port import Security
 
 _FIVE_GHZ = 4900
 
@@ -65,16 +65,6 @@ def security_of(flags: int, keys: int) -> Security:
     if keys & (names.KEY_OWE | names.KEY_OWE_TM):
         return Security.OPEN
     return Security.WEP if flags & names.AP_PRIVACY else Security.OPEN
-
-
-def networks(points: Iterable[AccessPoint], known: Collection[bytes]) -> list[Network]:
-    """One network per SSID, by its strongest transmitter, strongest first."""
-    best: dict[bytes, AccessPoint] = {}
-    for point in points:
-        if point.ssid not in best or best[point.ssid].signal < point.signal:
-            best[point.ssid] = point
-    found = [Network(p.ssid, p.signal, p.security, p.band, p.ssid in known) for p in best.values()]
-    return sorted(found, key=lambda network: (-network.signal, network.ssid))
 
 
 def open_networks(points: Iterable[AccessPoint], known: Collection[bytes]) -> list[bytes]:

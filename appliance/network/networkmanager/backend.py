@@ -12,12 +12,13 @@ import aiohttp
 from appliance.network import regulatory, verdict
 from appliance.network.connector import Connector
 from appliance.network.country import read_countries
-from appliance.network.networkmanager.air import networks, open_networks
+from appliance.network.heard import networks
+from appliance.network.networkmanager.air import open_networks
 from appliance.network.networkmanager.bus import CallFailed
 from appliance.network.networkmanager.commands import Commands
-from appliance.network.networkmanager.hotspot import (
+from appliance.network.networkmanager.hotspot import Hotspot
+from appliance.network.networkmanager.hotspot_ports import (
     BelieveNetworkManager,
-    Hotspot,
     HotspotCheck,
     HotspotServices,
     NoServices,
@@ -39,6 +40,9 @@ SETTLE_S = 20.0
 """At the start a link that is just coming up is waited for, so that no hotspot flashes up before it."""
 
 
+LOOK_S = 60.0
+
+
 class NetworkManagerNetwork:
     """Implements `NetworkPort`. Use it from one event loop."""
 
@@ -52,13 +56,16 @@ class NetworkManagerNetwork:
         ladder: Ladder | None = None,
         commands: ProfileCommands | None = None,
         hold_seconds: float = HOLD_S,
+        look_seconds: float = LOOK_S,
         dedicated: bool = True,
         allow_open: bool = False,
     ) -> None:
         """`bus_address` is D-Bus's, None for the system bus; `hold_seconds` how long a restart of
-        NetworkManager may take without being noticed. On a machine that is not `dedicated` to the station,
+        NetworkManager may take without being noticed, `look_seconds` how often it is looked whether the
+        hotspot is still in the air. On a machine that is not `dedicated` to the station,
         `forget_all` leaves the networks that somebody else has stored."""
         self._dedicated = dedicated
+        self._look_seconds = look_seconds
         self._allow_open = allow_open
         self._borrowed: bytes | None = None
         self._service = Service(bus_address)
@@ -76,24 +83,27 @@ class NetworkManagerNetwork:
         )
         self._one_radio = asyncio.Lock()
         self._last: bytes | None = None
-        self._mender: asyncio.Task[None] | None = None
+        self._menders: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Without NetworkManager there is no link, until it comes."""
-        if self._mender is not None:
+        if self._menders:
             return
         await self._service.start()
         await self._sweep()
         self._watch.start()
         await self._watch.settle(SETTLE_S)
-        self._mender = asyncio.create_task(self._mend(), name="hotspot")
-        self._mender.add_done_callback(_report_death)
+        for work in (self._mend(), self._tend()):
+            mender = asyncio.create_task(work, name="hotspot")
+            mender.add_done_callback(_report_death)
+            self._menders.append(mender)
 
     async def close(self) -> None:
-        mender, self._mender = self._mender, None
-        if mender is not None:
+        menders, self._menders = self._menders, []
+        for mender in menders:
             mender.cancel()
-            await asyncio.wait([mender])
+        if menders:
+            await asyncio.wait(menders)
         await self._watch.close()
         await self.stop_hotspot()
         await self._service.close()
@@ -109,7 +119,7 @@ class NetworkManagerNetwork:
         if rescan or not (self._radio.points() or self._hotspot.heard):
             await self._radio.rescan()
         points = [*self._radio.points(), *self._hotspot.heard]
-        return networks(points, set(await self.stored()))
+        return networks(points, set(await self.stored()), self._radio.bands)
 
     async def join(self, credentials: Credentials) -> Link:
         async with self._one_radio:
@@ -270,6 +280,14 @@ class NetworkManagerNetwork:
                     await self._sweep()
                 if lost is not None:
                     await self._reopen(lost)
+
+    async def _tend(self) -> None:
+        """Opens the hotspot anew where phones cannot get in, and where it has fallen silent."""
+        while True:
+            await self._hotspot.wait_unfit(self._look_seconds)
+            async with self._one_radio:
+                if (given_up := await self._hotspot.give_up()) is not None:
+                    await self._reopen(given_up)
 
     async def _reopen(self, info: HotspotInfo) -> None:
         log.warning("the hotspot is down; opening it again")

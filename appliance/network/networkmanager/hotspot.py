@@ -5,18 +5,19 @@ They come in as `HotspotServices`, and the look from outside as `HotspotCheck`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
-from typing import Protocol
 
 from appliance.network import verdict
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed
 from appliance.network.networkmanager.finishing import finish
+from appliance.network.networkmanager.hotspot_ports import HotspotCheck, HotspotServices
 from appliance.network.networkmanager.hotspot_profile import (
     all_addresses,
     hotspot_profile,
@@ -35,47 +36,6 @@ log = logging.getLogger(__name__)
 UP_S = 30.0
 FRESH_S = 10.0
 """A scan that ended so long ago is still what a person sees round the station."""
-
-
-class HotspotServices(Protocol):
-    """What a phone needs on the hotspot beside the radio: addresses, names, and a closed door behind them."""
-
-    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
-        """Closes the door, before the radio opens. Raises `HotspotFailed`."""
-
-    async def start(self, interface: str, addresses: Sequence[str]) -> None:
-        """`addresses` come with prefix, the hotspot's network first. Raises `HotspotFailed`."""
-
-    async def stop(self) -> None:
-        """Ends what `guard` and `start` began, in this life of the station or in an earlier one."""
-
-
-class HotspotCheck(Protocol):
-    """Whether the hotspot is really in the air."""
-
-    async def is_in_the_air(self, interface: str, ssid: str) -> bool:
-        """Looks at the radio itself, not at what NetworkManager believes."""
-
-
-class NoServices:
-    """For a machine where others serve the hotspot."""
-
-    async def guard(self, interface: str, addresses: Sequence[str]) -> None:
-        """Nothing."""
-
-    async def start(self, interface: str, addresses: Sequence[str]) -> None:
-        """Nothing."""
-
-    async def stop(self) -> None:
-        """Nothing."""
-
-
-class BelieveNetworkManager:
-    """For a machine without a way to look."""
-
-    async def is_in_the_air(self, interface: str, ssid: str) -> bool:
-        """True."""
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +67,8 @@ class Hotspot:
         self._own: IPv4Interface | None = None
         self._open: _Open | None = None
         self._heard: list[AccessPoint] = []
+        self._unfit = asyncio.Event()
+        services.observe(self._came)
 
     @property
     def heard(self) -> list[AccessPoint]:
@@ -170,6 +132,42 @@ class Hotspot:
         self._open = None
         return was.info
 
+    async def wait_unfit(self, seconds: float) -> None:
+        """Until phones cannot get in, or so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._unfit.wait()
+
+    async def give_up(self) -> HotspotInfo | None:
+        """Closes one that phones cannot get into, or that is not in the air, and returns what it was."""
+        was, interface, unfit = self._open, self._radio.interface, self._unfit.is_set()
+        self._unfit.clear()
+        if was is None or interface is None or not self._is_up(was.profile):
+            return None  # one that NetworkManager has taken down is `lost`
+        there = await self._check.is_in_the_air(interface, was.info.ssid, self._channel or 0)
+        if there and not unfit:
+            return None
+        await self.stop()
+        return was.info
+
+    def _came(self, inside: bool) -> None:
+        """A phone got in, or went without. Steps down the ladder when too many did; `give_up` acts on it."""
+        if self._open is None or self._unfit.is_set() or self._open.info.open:
+            return
+        if inside:
+            self._ladder = self._ladder.client_came_in()
+            return
+        allowed = self._ladder.open_allowed or self._open.info.may_be_open
+        after = replace(self._ladder, open_allowed=allowed).handshake_failed()
+        if after is None:
+            log.warning("phones come and do not get in, and there is no other protection to try")
+            self._ladder = replace(self._ladder, failed_handshakes=0)
+            return
+        if after.rung is not self._ladder.rung:
+            log.warning("phones come and do not get in as %s", self._ladder.rung.value)
+            self._unfit.set()
+        self._ladder = replace(after, open_allowed=self._ladder.open_allowed)
+
     async def _climb_down(self, info: HotspotInfo, points: list[AccessPoint]) -> None:
         ladder = self._first_rung(info)
         channel = self._channel = self._channel or quietest_channel(points)
@@ -201,10 +199,11 @@ class Hotspot:
         try:
             await self._services.guard(interface, addresses)
             works = await self._activate(profile, device)
-            works = works and await self._check.is_in_the_air(interface, info.ssid)
+            works = works and await self._check.is_in_the_air(interface, info.ssid, channel)
             if works:
                 await self._services.start(interface, addresses)
                 self._open = _Open(replace(info, open=rung is Rung.OPEN), profile)
+                self._unfit.clear()
         finally:
             if self._open is None:
                 await finish(self._close(profile))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 HANDSHAKES = 3
-"""So many clients in a row that the key exchange threw out count as a hotspot that does not work."""
+"""So many phones in a row that came and did not get in count as a hotspot that does not work."""
 
 
 class Rung(Enum):
@@ -23,25 +23,29 @@ class Rung(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Where we stand. `open_allowed` only where the page asks for a code."""
+    """Where we stand. `open_allowed` only where the page asks for a code; `proven` once a phone got in, and
+    from then on nobody outside can bring it down."""
 
     rung: Rung = Rung.WPA2
     open_allowed: bool = False
     failed_handshakes: int = 0
+    proven: bool = False
 
     def down(self) -> Ladder | None:
         """One rung further, or None when there is none."""
         if self.rung is Rung.WPA2:
-            return replace(self, rung=Rung.WPA, failed_handshakes=0)
+            return replace(self, rung=Rung.WPA, failed_handshakes=0, proven=False)
         if self.rung is Rung.WPA and self.open_allowed:
-            return replace(self, rung=Rung.OPEN, failed_handshakes=0)
+            return replace(self, rung=Rung.OPEN, failed_handshakes=0, proven=False)
         return None
 
     def handshake_failed(self) -> Ladder | None:
-        """After a client was thrown out; a step down, or the same rung, or None at the end."""
+        """After a phone did not get in; a step down, or the same rung, or None at the end."""
+        if self.proven:
+            return self
         after = replace(self, failed_handshakes=self.failed_handshakes + 1)
         return after if after.failed_handshakes < HANDSHAKES else self.down()
 
     def client_came_in(self) -> Ladder:
         """This rung works."""
-        return replace(self, failed_handshakes=0)
+        return replace(self, failed_handshakes=0, proven=True)

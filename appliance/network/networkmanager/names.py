@@ -39,6 +39,10 @@ ETHERNET_TYPE = "802-3-ethernet"
 LOOPBACK_TYPE = "loopback"
 WIFI_DEVICE = 2
 
+FREQUENCIES_KNOWN = 0x100
+CAPABLE_OF = {"2.4": 0x200, "5": 0x400}
+"""NMDeviceWifiCapabilities: whether the driver tells the bands of its radio, and which."""
+
 
 class DeviceState(IntEnum):
     """NMDeviceState."""

@@ -8,6 +8,7 @@ import time
 from dbus_fast import Variant
 
 from appliance.network import verdict
+from appliance.network.heard import BANDS
 from appliance.network.networkmanager import names
 from appliance.network.networkmanager.air import AccessPoint, access_point
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
@@ -44,6 +45,13 @@ class Radio:
         """The kernel's name for it, as wlan0."""
         name = self._service.mirror.get(self.device, names.DEVICE).get("Interface")
         return str(name) if name else None
+
+    @property
+    def bands(self) -> frozenset[str]:
+        """Where it can join; both while the driver does not say."""
+        able = int(self._service.mirror.get(self.device, names.WIRELESS).get("WirelessCapabilities", 0))
+        told = {band for band, flag in names.CAPABLE_OF.items() if able & flag}
+        return frozenset(told) if able & names.FREQUENCIES_KNOWN and told else BANDS
 
     def points(self) -> list[AccessPoint]:
         """What the last scans heard, hidden networks left out."""
