@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -50,6 +51,8 @@ account = Table(
     Column("name", String(200), nullable=False),
     Column("password_hash", String(255), nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("administrator", Boolean, nullable=False, server_default=false()),
+    Column("suspended", BigInteger),  # since when; such an account opens nothing
 )
 
 session = Table(
@@ -274,10 +277,12 @@ audit = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String(80), nullable=False),
+    Column("actor", String(80), nullable=False, index=True),
     Column("action", String(40), nullable=False),
     Column("subject", String(80), nullable=False),
     Column("detail", Text, nullable=False),  # JSON as exact text, because it is hashed
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("address", String(64)),
+    Column("device_id", String(30), index=True),  # no foreign key: the entry outlives the station
 )
