@@ -41,6 +41,7 @@ from cloud.security.limits import Limits
 from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
+from cloud.security.sharing import SHARING
 from cloud.security.trail import Trail
 from cloud.security.vault import Secrets
 from cloud.settings import Settings
@@ -121,6 +122,7 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "presence": presence.look,
         "claims": app[keys.CLAIMS].sweep,
         "sessions": app[SESSIONS].sweep,
+        "invitations": app[SHARING].sweep,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
         "audit seal": Seal(settings.data_dir, database).follow,

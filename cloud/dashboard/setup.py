@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, audit, claiming, entrance, events, stations
+from cloud.dashboard import account, adding, audit, claiming, entrance, events, people, stations
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -33,6 +33,10 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/claims/{id}/cancel", claiming.cancel),
             web.get("/stations/{id}", stations.station),
             web.post("/stations/{id}/name", stations.rename),
+            web.get("/stations/{id}/people", people.show),
+            web.post("/stations/{id}/people", people.invite),
+            web.post("/stations/{id}/people/remove", people.remove),
+            web.post("/invitations/{id}", people.answer),
             web.get("/stations/{id}/events/{event_id}", events.show),
             web.get("/static/{name}", static_file),
         ]

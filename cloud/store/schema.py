@@ -96,6 +96,29 @@ device = Table(
     _one_of("status", "active", "suspended", "released"),
 )
 
+share = Table(
+    "share",
+    metadata,
+    Column("device_id", ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    _one_of("role", "technician", "viewer"),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("device_id", ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False, index=True),
+    Column("role", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    UniqueConstraint("device_id", "email"),
+    _one_of("role", "technician", "viewer"),
+)
+
 device_key = Table(
     "device_key",
     metadata,

@@ -51,6 +51,7 @@ async def every_page(cloud: Cloud) -> dict[str, str]:
         "/account/log",
         "/nothing",
         f"/stations/{station.device_id}",
+        f"/stations/{station.device_id}/people",
         f"/stations/{station.device_id}/events/{event.event_id}",
     ):
         found[path] = await pages.get(path)
