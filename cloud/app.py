@@ -38,8 +38,11 @@ from cloud.registry.news import ClaimNews
 from cloud.registry.tokens import DeviceTokens
 from cloud.security.device_auth import DeviceAuth
 from cloud.security.limits import Limits
+from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
+from cloud.security.sharing import SHARING
+from cloud.security.trail import Trail
 from cloud.security.vault import Secrets
 from cloud.settings import Settings
 from cloud.store.engine import Database
@@ -65,6 +68,7 @@ def create_app(
     bus, limits = Bus(unix_ms=clock), Limits()
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
+    app[keys.TRAIL] = Trail(database)
     app[keys.DEVICE_AUTH] = DeviceAuth(database, limits, clock)
     _add_fleet(app, secrets)
     _add_registry(app, secrets)
@@ -118,8 +122,10 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "presence": presence.look,
         "claims": app[keys.CLAIMS].sweep,
         "sessions": app[SESSIONS].sweep,
+        "invitations": app[SHARING].sweep,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
+        "audit seal": Seal(settings.data_dir, database).follow,
     }
     task = asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep")
     yield

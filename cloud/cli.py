@@ -14,7 +14,17 @@ import msgspec
 
 from cloud import logs, server
 from cloud.app import unix_ms
-from cloud.errors import AccountRefused, CloudError, SecretMissing, SettingsError, StartError, StoreError
+from cloud.commandline import audit
+from cloud.commandline.opened import opened
+from cloud.errors import (
+    AccountRefused,
+    AuditBroken,
+    CloudError,
+    SecretMissing,
+    SettingsError,
+    StartError,
+    StoreError,
+)
 from cloud.security.accounts import Accounts
 from cloud.security.limits import Limits
 from cloud.security.passwords import Passwords
@@ -23,7 +33,14 @@ from cloud.settings import ENVIRONMENT, FILE_VARIABLE, Settings, load
 from cloud.store.engine import Database
 from cloud.store.migrate import current, newest, upgrade
 
-_EXIT = {SettingsError: 3, SecretMissing: 3, StoreError: 4, StartError: 5, AccountRefused: 6}
+_EXIT = {
+    SettingsError: 3,
+    SecretMissing: 3,
+    StoreError: 4,
+    StartError: 5,
+    AccountRefused: 6,
+    AuditBroken: 7,
+}
 _EXIT_CODES = """\
 exit codes:
   0  done, or stopped by SIGTERM or SIGINT
@@ -32,7 +49,8 @@ exit codes:
   3  a setting is wrong, or a secret is missing
   4  the database or the disk failed
   5  the server cannot start, for example because the port is in use
-  6  the account cannot be made
+  6  the account cannot be made or changed
+  7  the security log does not hold
 """
 _SETTINGS = f"""\
 settings:
@@ -83,14 +101,9 @@ def _greet(settings: Settings, password: str | None) -> None:
 
 def _create_user(chosen: argparse.Namespace, settings: Settings) -> int:
     password = _password(chosen.password_stdin)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.database)
-    try:
-        upgrade(database)
+    with opened(settings) as database:
         accounts = Accounts(database, Passwords(), Limits(), unix_ms)
         made = asyncio.run(accounts.create(chosen.email, password, chosen.name))
-    finally:
-        database.close()
     print(f"Account {made.email} made.")
     return 0
 
@@ -175,6 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     actions = authority.add_subparsers(required=True, metavar="ACTION")
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
+    log = commands.add_parser("audit", help="the log of security events")
+    audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")
     _command(commands, "settings", _show, "print the effective settings")
     return parser

@@ -42,7 +42,14 @@ class StartError(CloudError):
 
 
 class AccountRefused(CloudError):
-    """An account cannot be made."""
+    """An account cannot be made or changed."""
 
     code = "CLD-005"
     action = "Correct the named value, then run the command again."
+
+
+class AuditBroken(CloudError):
+    """The log of security events was changed, or a note of its head does not fit."""
+
+    code = "CLD-006"
+    action = "Compare it with a backup, and find out who could write to the database."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cloud.registry.tokens import DeviceTokens
     from cloud.security.device_auth import DeviceAuth
     from cloud.security.limits import Limits
+    from cloud.security.trail import Trail
     from cloud.settings import Settings
     from cloud.store.engine import Database
 
@@ -45,6 +46,7 @@ KEPT: web.AppKey[Kept] = web.AppKey("kept")
 MEDIA: web.AppKey[MediaStore] = web.AppKey("media")
 MEDIA_FILES: web.AppKey[MediaFiles] = web.AppKey("media_files")
 COMMANDS: web.AppKey[Commands] = web.AppKey("commands")
+TRAIL: web.AppKey[Trail] = web.AppKey("trail")
 OPENAPI: web.AppKey[bytes] = web.AppKey("openapi", bytes)
 CONFIGURATIONS: web.AppKey[Configurations] = web.AppKey("configurations")
 UNIX_MS: web.AppKey[Callable[[], int]] = web.AppKey("unix_ms")

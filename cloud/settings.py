@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -43,6 +44,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
     max_chunk: Annotated[int, Meta(ge=1024, le=MAX_CHUNK_BYTES)] = MAX_CHUNK_BYTES
     shutdown_timeout: Seconds = 10
+    smtp_host: str = ""
+    smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    smtp_password_file: Path | None = None
+    mail_from: Annotated[str, Meta(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
 
     @property
     def database(self) -> str:
@@ -58,6 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def secrets(self) -> Path:
         """The folder of the keys and the pepper."""
         return self.secrets_dir or self.data_dir / "secrets"
+
+    @property
+    def sender(self) -> str:
+        """The address that mails come from."""
+        return self.mail_from or f"no-reply@{urlsplit(self.base).hostname or 'localhost'}"
 
     @property
     def media(self) -> Path:

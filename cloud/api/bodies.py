@@ -79,6 +79,16 @@ async def unpacked(request: signature.Request, limit: int, *, packed_allowed: bo
         raise Refusal("REG-007", INVALID, "The body is not gzip as we read it.", field="$") from None
 
 
+def number(request: web.Request, name: str) -> int | None:
+    """A query parameter that is a number, None when it is absent. Raises `Refusal` REG-007."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Refusal("REG-007", INVALID, f"{name} must be a number.", field=f"$.{name}")
+    return int(text)
+
+
 def answer(
     message: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:

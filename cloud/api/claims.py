@@ -9,6 +9,7 @@ from cloud.api.routing import Guard, Route
 from cloud.keys import CLAIMS, ENROLMENT
 from cloud.security.device_auth import Claimant
 from cloud.security.network import client_network
+from cloud.security.scopes import Scope
 from cloud.security.sessions import Person
 from protocol.messages import (
     ClaimComplete,
@@ -72,6 +73,7 @@ ROUTES = (
         "Open a claim and get a token that one station may use once",
         body=ClaimTokenRequest,
         answers={201: ClaimTokenAnswer},
+        scope=Scope.CLAIM,
     ),
     Route(
         "POST",
@@ -81,6 +83,7 @@ ROUTES = (
         "Name a station by short id and PIN or link secret, or open a claim for a token",
         body=InitiateRequest,
         answers={200: InitiateAnswer},
+        scope=Scope.CLAIM,
     ),
     Route(
         "GET",
@@ -89,6 +92,7 @@ ROUTES = (
         Guard.PERSON_OR_KEY,
         "How far a claim is",
         answers={200: ClaimStatus},
+        scope=Scope.CLAIM,
     ),
     Route(
         "POST",

@@ -8,14 +8,15 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from cloud.api.bodies import answer, read_json
+from cloud.api.bodies import answer, number, read_json
 from cloud.api.routing import Guard, Parameter, Route
 from cloud.fleet.commands import CommandRequest, CommandState
 from cloud.fleet.models import DeviceDetail, DeviceList, EventDetail, EventList
 from cloud.keys import COMMANDS, FLEET, UNIX_MS
+from cloud.security.scopes import Scope
 from cloud.security.sessions import Person
 from protocol.clock import from_unix
-from protocol.errors import INVALID, Refusal, not_found
+from protocol.errors import not_found
 from protocol.messages import Location, Name, Request
 
 _ID = r"{device_id:dev_[0-9A-Z]{26}}"
@@ -61,8 +62,8 @@ async def events(request: web.Request, person: Person) -> web.Response:
     page = await request.app[FLEET].event_page(
         person.account_id,
         request.match_info["device_id"],
-        before=_number(request, "before"),
-        limit=_number(request, "limit") or 50,
+        before=number(request, "before"),
+        limit=number(request, "limit") or 50,
     )
     return answer(page)
 
@@ -94,21 +95,26 @@ def _file(path: Path, mime: str, name: str) -> web.FileResponse:
     return web.FileResponse(path, headers=headers)
 
 
-def _number(request: web.Request, name: str) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise Refusal("REG-007", INVALID, f"{name} must be a number.", field=f"$.{name}")
-    return int(text)
-
-
 _NUMBER = {"type": "integer", "minimum": 0}
 
 ROUTES = (
-    Route("GET", "/v1/devices", devices, Guard.PERSON, "All your stations", answers={200: DeviceList}),
     Route(
-        "GET", f"/v1/devices/{_ID}", device, Guard.PERSON, "One of your stations", answers={200: DeviceDetail}
+        "GET",
+        "/v1/devices",
+        devices,
+        Guard.PERSON,
+        "All your stations",
+        answers={200: DeviceList},
+        scope=Scope.READ,
+    ),
+    Route(
+        "GET",
+        f"/v1/devices/{_ID}",
+        device,
+        Guard.PERSON,
+        "One of your stations",
+        answers={200: DeviceDetail},
+        scope=Scope.READ,
     ),
     Route(
         "PATCH",
@@ -118,6 +124,7 @@ ROUTES = (
         "Change name or place of a station",
         body=DeviceChange,
         answers={200: DeviceDetail},
+        scope=Scope.COMMAND,
     ),
     Route(
         "POST",
@@ -127,6 +134,7 @@ ROUTES = (
         "Queue an order for a station",
         body=CommandRequest,
         answers={201: CommandState},
+        scope=Scope.COMMAND,
     ),
     Route(
         "GET",
@@ -139,6 +147,7 @@ ROUTES = (
             Parameter("before", "query", "The cursor of the last event of the page before", _NUMBER),
             Parameter("limit", "query", "At most 200", _NUMBER),
         ],
+        scope=Scope.READ,
     ),
     Route(
         "GET",
@@ -147,6 +156,7 @@ ROUTES = (
         Guard.PERSON,
         "One event",
         answers={200: EventDetail},
+        scope=Scope.READ,
     ),
     Route(
         "GET",
@@ -154,5 +164,6 @@ ROUTES = (
         media,
         Guard.PERSON,
         "A file of an event, as it was sent",
+        scope=Scope.READ,
     ),
 )

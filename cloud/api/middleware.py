@@ -14,6 +14,8 @@ from aiohttp import web
 from cloud.api.bodies import problem
 from cloud.errors import StoreError
 from cloud.keys import REQUEST_ID, UNIX_MS
+from cloud.security import audit
+from cloud.security.network import client_address
 from protocol.clock import from_unix
 from protocol.errors import Refusal
 
@@ -39,6 +41,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     given = request.headers.get("X-Request-Id", "")
     request[REQUEST_ID] = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
     current_request.set(request[REQUEST_ID])
+    audit.caller.set(client_address(request)[:64])
     started, status = time.monotonic(), 499
     try:
         response = await handler(request)

@@ -14,6 +14,7 @@ from cloud.api.bodies import signed_request, unpacked
 from cloud.keys import DEVICE_AUTH
 from cloud.registry.authority import public_key_of
 from cloud.security.device_auth import Claimant
+from cloud.security.scopes import Scope
 from cloud.security.sessions import require_person
 from cloud.validation import decode
 from protocol import signature
@@ -63,6 +64,8 @@ class Route:
     parameters: Sequence[Parameter] = ()
     packed: bool = False
     """Whether a device may send the body in gzip; `max_body` then limits what comes out too."""
+    scope: Scope | None = None
+    """What an API token needs for it; None: it opens to a session only."""
 
 
 def install(app: web.Application, routes: Sequence[Route]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, claiming, entrance, events, stations
+from cloud.dashboard import account, adding, audit, claiming, entrance, events, people, stations
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -22,6 +22,9 @@ def setup_dashboard(app: web.Application) -> None:
             web.get("/account", account.show),
             web.post("/account/name", account.rename),
             web.post("/account/password", account.change_password),
+            web.get("/account/log", audit.show),
+            web.get("/account/log.csv", audit.export),
+            web.get("/account/log.jsonl", audit.export),
             web.get("/claim", adding.landing),
             web.get("/stations/add", adding.show),
             web.post("/stations/add", adding.add),
@@ -30,6 +33,10 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/claims/{id}/cancel", claiming.cancel),
             web.get("/stations/{id}", stations.station),
             web.post("/stations/{id}/name", stations.rename),
+            web.get("/stations/{id}/people", people.show),
+            web.post("/stations/{id}/people", people.invite),
+            web.post("/stations/{id}/people/remove", people.remove),
+            web.post("/invitations/{id}", people.answer),
             web.get("/stations/{id}/events/{event_id}", events.show),
             web.get("/static/{name}", static_file),
         ]

@@ -9,10 +9,12 @@ from aiohttp import web
 
 from cloud.dashboard import station_view, words
 from cloud.dashboard.forms import FormError, from_refusal
+from cloud.dashboard.people import ROLES
 from cloud.dashboard.rendering import page
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventSummary, MediaItem
 from cloud.keys import CLAIMS, FLEET
 from cloud.security.sessions import Person, read_form, require_person
+from cloud.security.sharing import SHARING
 from protocol.errors import Refusal
 
 EVENTS_PER_PAGE = 24
@@ -40,6 +42,7 @@ class Tile:
     last_seen_ms: int | None
     waiting: int
     picture: str | None
+    role: str = "owner"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,16 @@ async def fleet(request: web.Request) -> web.StreamResponse:
     tiles = [tile(summary) for summary in await request.app[FLEET].list(person.account_id)]
     arriving = await request.app[CLAIMS].open_of(person.account_id)
     live = {"poll": "/v1/devices", "device": None, "source": None}
-    return page(request, "fleet.html", stations=tiles, arriving=arriving, counts=counts(tiles), live=live)
+    return page(
+        request,
+        "fleet.html",
+        stations=tiles,
+        arriving=arriving,
+        invitations=await request.app[SHARING].invitations(person),
+        roles=ROLES,
+        counts=counts(tiles),
+        live=live,
+    )
 
 
 def tile(summary: DeviceSummary) -> Tile:
@@ -75,6 +87,7 @@ def tile(summary: DeviceSummary) -> Tile:
         last_seen_ms=summary.last_seen_ms,
         waiting=summary.backlog_count,
         picture=picture(summary.id, last.media) if last else None,
+        role=summary.role or "owner",
     )
 
 
@@ -124,7 +137,7 @@ async def rename(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[FLEET].rename(person.account_id, device_id, wanted)
     except Refusal as refusal:
-        if refusal.status == 404:
+        if refusal.status in (403, 404):
             raise
         return await _station(request, person, error=from_refusal(refusal), typed=wanted)
     raise web.HTTPSeeOther(f"/stations/{device_id}")
@@ -143,6 +156,7 @@ async def _station(
         "station.html",
         status=400 if error else 200,
         station=device,
+        roles=ROLES,
         label=words.station_label(device.state, online=device.online),
         advice=words.station_advice(device.state, online=device.online),
         facts=station_view.facts(device.reported, device.network, online=device.online),

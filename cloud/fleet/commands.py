@@ -1,4 +1,4 @@
-"""Orders for stations: queued by the owner, handed out until acknowledged. Delivered at least once."""
+"""Orders for stations: queued by persons, handed out until acknowledged. Delivered at least once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, insert, select, update
 
 from cloud.security import audit
-from cloud.store import fleet as queries
+from cloud.security.access import Need, reachable
 from cloud.store.engine import Database
 from cloud.store.schema import command
 from protocol.codes import ulid
-from protocol.errors import Refusal, not_found
+from protocol.errors import Refusal
 from protocol.messages import Answer, Command, CommandAck, Request, Text
 
 MOST_OPEN = 100
@@ -52,14 +52,13 @@ class Commands:
         self._db, self._unix_ms = database, unix_ms
 
     async def queue(self, account_id: str, device_id: str, order: CommandRequest) -> CommandState:
-        """Puts an order in line. Raises `not_found`, and REG-006 when too many wait."""
+        """Puts an order in line. Raises `not_found`, 403 for a viewer, and REG-006 when too many wait."""
         return await self._db.write(partial(self._queue, account_id, device_id, order))
 
     def _queue(
         self, account_id: str, device_id: str, order: CommandRequest, connection: Connection
     ) -> CommandState:
-        if queries.device_of(connection, account_id, device_id) is None:
-            raise not_found()
+        reachable(connection, account_id, device_id, Need.COMMAND)
         if len(waiting(connection, device_id)) >= MOST_OPEN:
             raise Refusal(
                 "REG-006", "too_many_open", "Too many orders wait for this station.", retry_after=60

@@ -1,4 +1,4 @@
-"""What a person sees of their stations, and may change: lists, one station, its events and files."""
+"""What a person sees of stations, and may change: lists, one station, its events and files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cloud.fleet.liveness import liveness
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventDetail, EventList, EventSummary, MediaItem
 from cloud.fleet.presence import is_online, tone
 from cloud.realtime.bus import Bus
+from cloud.security.access import Need, reachable, role_at
 from cloud.store import fleet as queries
 from cloud.store.engine import Database
 from cloud.store.schema import device
@@ -27,7 +28,7 @@ MOST_EVENTS = 200
 
 
 class Fleet:
-    """The stations of persons. Foreign and unknown ones get the same `not_found`."""
+    """Stations as persons see them. Those they have no part in get the same `not_found` as unknown ones."""
 
     def __init__(
         self,
@@ -42,11 +43,15 @@ class Fleet:
         self._offline_after, self._unix_ms = offline_after, unix_ms
 
     async def list(self, account_id: str) -> Sequence[DeviceSummary]:
-        """All stations, by name."""
+        """All stations of their own and all that others share with them, by name."""
         return await self._db.read(partial(self._list, account_id))
 
     def _list(self, account_id: str, connection: Connection) -> Sequence[DeviceSummary]:
-        return self.summaries(connection, queries.devices_of(connection, account_id))
+        rows = queries.devices_of(connection, account_id)
+        return [
+            msgspec.structs.replace(told, role=role_at(connection, account_id, row))
+            for row, told in zip(rows, self.summaries(connection, rows), strict=True)
+        ]
 
     def summaries(self, connection: Connection, rows: Iterable[Row[Any]]) -> Sequence[DeviceSummary]:
         """For rows of the device table, inside a transaction."""
@@ -83,11 +88,12 @@ class Fleet:
         return await self._db.read(partial(self._get, account_id, device_id))
 
     def _get(self, account_id: str, device_id: str, connection: Connection) -> DeviceDetail:
-        row = _owned(connection, account_id, device_id)
+        row, role = reachable(connection, account_id, device_id, Need.READ)
         last = queries.last_observations(connection, [device_id])
         events = _with_media(connection, last.values())
         return DeviceDetail(
             **self._summary(row, next(iter(events.values()), None), self._unix_ms()),
+            role=role,
             created_ms=row.created,
             hardware_id=row.hardware_id,
             location=_read(row.location, Location),
@@ -116,16 +122,18 @@ class Fleet:
             values["location"] = msgspec.to_builtins(location)
         if not values:
             raise Refusal("REG-007", INVALID, "Give a name or a location.", field="$")
-        version = await self._db.write(partial(self._change, account_id, device_id, values))
-        self._bus.publish(account_id, "config-updated", {"deviceId": device_id, "version": version})
+        owner, version = await self._db.write(partial(self._change, account_id, device_id, values))
+        self._bus.publish(owner, "config-updated", {"deviceId": device_id, "version": version})
 
-    def _change(self, account_id: str, device_id: str, values: dict[str, Any], connection: Connection) -> int:
-        row = _owned(connection, account_id, device_id)
+    def _change(
+        self, account_id: str, device_id: str, values: dict[str, Any], connection: Connection
+    ) -> tuple[str, int]:
+        row, _ = reachable(connection, account_id, device_id, Need.COMMAND)
         connection.execute(update(device).where(device.c.id == device_id).values(**values))
         made = self._configurations.patch(
             connection, device_id, row.epoch, {"device": values}, f"person:{account_id}", self._unix_ms()
         )
-        return made.version
+        return row.account_id, made.version
 
     async def events(
         self,
@@ -151,7 +159,7 @@ class Fleet:
         most = min(max(limit, 1), MOST_EVENTS)
 
         def read(connection: Connection) -> EventList:
-            _owned(connection, account_id, device_id)
+            reachable(connection, account_id, device_id, Need.READ)
             rows = queries.events_of(connection, device_id, before, most + 1, lifecycle)
             shown = list(_with_media(connection, rows[:most]).values())
             return EventList(events=shown, next_before=shown[-1].cursor if len(rows) > most else None)
@@ -162,7 +170,7 @@ class Fleet:
         """One event with its body. Raises `not_found`."""
 
         def read(connection: Connection) -> EventDetail:
-            _owned(connection, account_id, device_id)
+            reachable(connection, account_id, device_id, Need.READ)
             row = queries.event_of(connection, device_id, event_id)
             if row is None:
                 raise not_found()
@@ -175,7 +183,7 @@ class Fleet:
         """(path, mime, name) of a stored file. Raises `not_found`."""
 
         def read(connection: Connection) -> Any:
-            _owned(connection, account_id, device_id)
+            reachable(connection, account_id, device_id, Need.READ)
             found = queries.stored_media(connection, device_id, sha256)
             if found is None:
                 raise not_found()
@@ -183,13 +191,6 @@ class Fleet:
 
         row = await self._db.read(read)
         return self._files.final(device_id, sha256), row.mime, row.name
-
-
-def _owned(connection: Connection, account_id: str, device_id: str) -> Row[Any]:
-    row = queries.device_of(connection, account_id, device_id)
-    if row is None:
-        raise not_found()
-    return row
 
 
 def _with_media(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, EventSummary]:

@@ -16,6 +16,7 @@ from cloud.fleet.devices import Fleet
 from cloud.fleet.models import DeviceSummary
 from cloud.fleet.presence import is_online
 from cloud.realtime.bus import Bus
+from cloud.security import audit
 from cloud.security.device_auth import DevicePrincipal
 from cloud.security.limits import Limits
 from cloud.settings import Settings
@@ -81,6 +82,10 @@ class Heartbeats:
         values = {"last_seen_ms": now, "next_expected_ms": now + self._settings.heartbeat_interval * 1000}
         if (principal.boot, message.seq) > (before.boot_counter, before.heartbeat_seq):
             values |= _state(principal, message, before, now)
+        if message.config_error and message.config_error != before.config_error:
+            # What was altered on its way is refused too, so this may be an attack.
+            reason, actor = message.config_error[:200], f"device:{principal.keyid}"
+            audit.record(connection, now, actor, "config_refused", principal.device_id, reason=reason)
         connection.execute(update(device).where(device.c.id == principal.device_id).values(**values))
         acknowledge(connection, principal.device_id, message.command_acks, now)
         row = self._row(connection, principal)

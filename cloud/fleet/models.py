@@ -49,7 +49,7 @@ class EventList(Answer):
     next_before: int | None
 
 
-class DeviceSummary(Answer):
+class DeviceSummary(Answer, kw_only=True):
     """One station in a list. Times in ms since 1970; `online` is computed; backlog counts all priorities."""
 
     id: str
@@ -65,9 +65,11 @@ class DeviceSummary(Answer):
     backlog_count: int
     backlog_bytes: int
     last_event: EventSummary | None
+    role: str | None = None
+    """What the reader is to it; None in news, which go to several readers."""
 
 
-class DeviceDetail(DeviceSummary):
+class DeviceDetail(DeviceSummary, kw_only=True):
     """One station's page. `reported` is the last heartbeat, received at `last_seen_ms`."""
 
     created_ms: int

@@ -1,7 +1,8 @@
 """News inside the cloud process: who publishes what for which account, and who listens. No sockets here.
 
-Invariants: publishing never waits; a listener hears only its own account; a listener that is too slow loses
-its oldest news and is told so (`missed`), so that it can read the whole state again.
+Invariants: publishing never waits; a listener hears only its own account and the stations it shares; a
+listener that is too slow loses its oldest news and is told so (`missed`), so that it can read the whole state
+again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -76,15 +77,24 @@ class Bus:
     def __init__(self, unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._unix_ms = unix_ms
         self._listeners: dict[str, set[Subscription]] = {}
+        self._audience: dict[str, frozenset[str]] = {}
         self.last_id = 0
         """The id of the newest news, 0 before the first."""
 
     def publish(self, account_id: str, event: str, data: dict[str, Any]) -> None:
-        """Hands news to everybody who listens for the account. Never waits, never fails."""
+        """Hands news to everybody who listens for the account, or shares the station that `deviceId` names.
+        Never waits, never fails."""
         self.last_id += 1
         news = News(self.last_id, event, data, self._unix_ms())
-        for listener in tuple(self._listeners.get(account_id, ())):
-            listener.offer(news)
+        for each in {account_id} | self._audience.get(data.get("deviceId", ""), frozenset()):
+            for listener in tuple(self._listeners.get(each, ())):
+                listener.offer(news)
+
+    def set_audience(self, device_id: str, account_ids: Iterable[str]) -> None:
+        """From now on these accounts, too, hear of this station."""
+        self._audience[device_id] = frozenset(account_ids)
+        if not self._audience[device_id]:
+            del self._audience[device_id]
 
     def subscribe(self, account_id: str, *, limit: int = QUEUE_LENGTH) -> Subscription:
         """A listener for an account, from now on; close it, or use it as a context manager."""

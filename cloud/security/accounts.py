@@ -100,7 +100,7 @@ class Accounts:
         actor = f"person:{known.id}" if known and verdict.right else "anonymous"
         action = "signed_in" if verdict.right else "sign_in_failed"
         # An unknown address is not kept: people type passwords into the wrong field.
-        audit.record(connection, self._unix_ms(), actor, action, known.id if known else "-", network=address)
+        audit.record(connection, self._unix_ms(), actor, action, known.id if known else "-", address=address)
 
     async def change_password(self, account_id: str, current: str, new: str, address: str) -> None:
         """Replaces the password. Raises `Refusal` with field `current` or `new`."""

@@ -72,8 +72,10 @@ class DeviceAuth:
         await self._verify(parsed, request, _load(row.public_key))
         await self._spend(parsed)
         if row.key_status != "active" or row.status != "active":
+            await self._note(parsed.keyid, "revoked_use")
             raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)
         if path_id is not None and path_id != row.device_id:
+            await self._note(parsed.keyid, "foreign_path")
             raise not_found()
         return DevicePrincipal(
             row.device_id, row.account_id, parsed.keyid, row.epoch, parsed.boot, parsed.sequence
@@ -139,7 +141,14 @@ class DeviceAuth:
             await self._limits.take("audit", keyid, _NOTED)
         except Refusal:
             return
-        await self._db.write(lambda c: audit.record(c, now, "unknown", reason, keyid))
+        await self._db.write(partial(_record, keyid=keyid, reason=reason, now_ms=now))
+
+
+def _record(connection: Connection, keyid: str, reason: str, now_ms: int) -> None:
+    """The actor is unknown: a request in the name of a key need not come from its holder."""
+    station = select(device_key.c.device_id).where(device_key.c.keyid == keyid)
+    device_id = connection.execute(station).scalar_one_or_none()
+    audit.record(connection, now_ms, "unknown", reason, keyid, device=device_id)
 
 
 def _device_of(connection: Connection, keyid: str) -> Any:

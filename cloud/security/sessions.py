@@ -13,9 +13,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
+from sqlalchemy import Connection
 
 from cloud.keys import SETTINGS
 from cloud.realtime.bus import Bus
+from cloud.security import audit
 from cloud.store import people
 from cloud.store.engine import Database
 from cloud.store.people import AccountRow, SessionRow
@@ -44,6 +46,7 @@ class Person:
     name: str
     csrf: str
     session: str
+    administrator: bool = False
 
 
 class Sessions:
@@ -84,7 +87,7 @@ class Sessions:
             await self._database.write(
                 lambda connection: people.touch_session(connection, hashed, now, until)
             )
-        return Person(row.account_id, row.email, row.name, row.csrf, hashed)
+        return Person(row.account_id, row.email, row.name, row.csrf, hashed, row.administrator)
 
     async def alive(self, session: str) -> bool:
         """Whether a session that was found earlier still holds; looking does not prolong it."""
@@ -94,7 +97,12 @@ class Sessions:
 
     async def end(self, account_id: str, session: str) -> None:
         """Ends one session; its open pages are told."""
-        await self._database.write(lambda connection: people.delete_session(connection, session))
+
+        def change(connection: Connection) -> None:
+            people.delete_session(connection, session)
+            audit.record(connection, self._unix_ms(), f"person:{account_id}", "signed_out", account_id)
+
+        await self._database.write(change)
         self._bus.publish(account_id, SESSION_ENDED, {})
 
     async def end_others(self, person: Person) -> int:

@@ -1,16 +1,28 @@
-"""Puts accounts and sessions into the application. The rules are in `accounts` and `sessions`."""
+"""Puts accounts, sessions, mail and sharing into the application. The rules are in the modules named so."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.keys import BUS, DATABASE, LIMITS, UNIX_MS
+from cloud.keys import BUS, DATABASE, LIMITS, SETTINGS, UNIX_MS
+from cloud.mail.outbox import OUTBOX, Outbox, outbox_task
 from cloud.security.accounts import ACCOUNTS, Accounts
 from cloud.security.passwords import Cost, Passwords
 from cloud.security.sessions import SESSIONS, Sessions
+from cloud.security.sharing import SHARING, Sharing
 
 
 def setup_people(app: web.Application, cost: Cost | None = None) -> None:
-    """DATABASE, BUS, LIMITS and UNIX_MS must be in the application."""
+    """SETTINGS, DATABASE, BUS, LIMITS and UNIX_MS must be in the application."""
     app[ACCOUNTS] = Accounts(app[DATABASE], Passwords(cost), app[LIMITS], app[UNIX_MS])
     app[SESSIONS] = Sessions(app[DATABASE], app[BUS], app[UNIX_MS])
+    app[OUTBOX] = Outbox(app[SETTINGS])
+    app.cleanup_ctx.append(outbox_task)
+    app[SHARING] = Sharing(
+        app[DATABASE], app[BUS], app[LIMITS], app[OUTBOX], app[SETTINGS].base, app[UNIX_MS]
+    )
+    app.on_startup.append(_share)
+
+
+async def _share(app: web.Application) -> None:
+    await app[SHARING].load()

@@ -10,6 +10,7 @@ loses for ever.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import os
 import random
@@ -147,7 +148,8 @@ class Database:
 
 
 async def _in(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, call)
+    # With the request's context, so that what is written knows for whom (`audit.caller`).
+    return await asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, call)
 
 
 def _checked(text: str) -> URL:

@@ -7,15 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
-from cloud.store.schema import certificate, config, device, event, event_media, media
+from cloud.store.schema import certificate, config, device, event, event_media, media, share
 
 LIFECYCLE = "station_"
 """Events whose type begins so are notes of the station about itself, not observations."""
 
 
 def devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
-    """All stations of a person that are not released."""
-    query = select(device).where(device.c.account_id == account_id, device.c.status != "released")
+    """All stations that a person owns or shares and that are not released."""
+    shared = select(share.c.device_id).where(share.c.account_id == account_id)
+    mine = or_(device.c.account_id == account_id, device.c.id.in_(shared))
+    query = select(device).where(mine, device.c.status != "released")
     return connection.execute(query.order_by(func.lower(device.c.name), device.c.id)).all()
 
 

@@ -18,6 +18,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     name: str
     password_hash: str
     created: int
+    administrator: bool = False
+    suspended: int | None = None
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -32,6 +34,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     user_agent: str
     email: str
     name: str
+    administrator: bool = False
 
 
 def insert_account(connection: Connection, row: AccountRow) -> bool:
@@ -83,11 +86,11 @@ def insert_session(connection: Connection, row: SessionRow) -> None:
 
 
 def session_by_hash(connection: Connection, token_hash: str, now: int) -> SessionRow | None:
-    """The session of a token's hash, unless it has expired."""
+    """The session of a token's hash, unless it has expired or its account is suspended."""
     row = connection.execute(
-        select(session, account.c.email, account.c.name)
+        select(session, account.c.email, account.c.name, account.c.administrator)
         .join(account, account.c.id == session.c.account_id)
-        .where(session.c.token_hash == token_hash, session.c.expires > now)
+        .where(session.c.token_hash == token_hash, session.c.expires > now, account.c.suspended.is_(None))
     ).one_or_none()
     return SessionRow(**row._mapping) if row else None
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -50,6 +51,8 @@ account = Table(
     Column("name", String(200), nullable=False),
     Column("password_hash", String(255), nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("administrator", Boolean, nullable=False, server_default=false()),
+    Column("suspended", BigInteger),  # since when; such an account opens nothing
 )
 
 session = Table(
@@ -91,6 +94,29 @@ device = Table(
     Column("config_error", String(200)),
     Column("first_operational_ms", BigInteger),
     _one_of("status", "active", "suspended", "released"),
+)
+
+share = Table(
+    "share",
+    metadata,
+    Column("device_id", ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    _one_of("role", "technician", "viewer"),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("device_id", ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False, index=True),
+    Column("role", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    UniqueConstraint("device_id", "email"),
+    _one_of("role", "technician", "viewer"),
 )
 
 device_key = Table(
@@ -274,10 +300,12 @@ audit = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String(80), nullable=False),
+    Column("actor", String(80), nullable=False, index=True),
     Column("action", String(40), nullable=False),
     Column("subject", String(80), nullable=False),
     Column("detail", Text, nullable=False),  # JSON as exact text, because it is hashed
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("address", String(64)),
+    Column("device_id", String(30), index=True),  # no foreign key: the entry outlives the station
 )

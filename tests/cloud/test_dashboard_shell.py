@@ -10,7 +10,7 @@ from aiohttp import web
 from babel.messages.extract import extract
 from jinja2.ext import GETTEXT_FUNCTIONS, babel_extract
 
-from cloud.dashboard import claim_view, errors, rendering, station_view, words
+from cloud.dashboard import audit_words, claim_view, errors, rendering, station_view, words
 from cloud.dashboard.rendering import STATIC, environment, static_files
 from cloud.errors import StoreError
 from cloud.keys import FLEET
@@ -48,8 +48,10 @@ async def every_page(cloud: Cloud) -> dict[str, str]:
         "/stations/add",
         "/claim",
         "/account",
+        "/account/log",
         "/nothing",
         f"/stations/{station.device_id}",
+        f"/stations/{station.device_id}/people",
         f"/stations/{station.device_id}/events/{event.event_id}",
     ):
         found[path] = await pages.get(path)
@@ -266,6 +268,7 @@ def test_every_text_that_a_page_takes_from_the_code_reaches_the_translators() ->
         *words._ADVICE.values(),
         *station_view._LINKS.values(),
         *claim_view.STEPS,
+        *audit_words.ACTIONS.values(),
     }
     said |= {label for _, label in words._BREAKERS.values()}
     said |= {text for three in errors._TEXTS.values() for text in three}

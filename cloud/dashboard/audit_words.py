@@ -1,0 +1,36 @@
+"""What each action of the security log is called on a page. Pure."""
+
+from __future__ import annotations
+
+from cloud.dashboard.words import N_, event_name
+
+ACTIONS = {
+    "account_created": N_("Account made"),
+    "signed_in": N_("Signed in"),
+    "sign_in_failed": N_("Sign-in failed"),
+    "signed_out": N_("Signed out"),
+    "password_changed": N_("Password changed"),
+    "claim_opened": N_("Claim code made"),
+    "claim_denied": N_("Claim cancelled"),
+    "claim_bound": N_("Station found for a claim"),
+    "claim_succeeded": N_("Station added"),
+    "wrong_code": N_("Wrong PIN or link"),
+    "wrong_challenge": N_("Wrong answer to a challenge"),
+    "command_queued": N_("Order given to a station"),
+    "config_changed": N_("Settings of a station changed"),
+    "config_refused": N_("A station refused its settings"),
+    "invited": N_("Somebody invited to a station"),
+    "role_changed": N_("Somebody's role at a station changed"),
+    "access_accepted": N_("Invitation accepted"),
+    "access_declined": N_("Invitation declined"),
+    "access_ended": N_("Access to a station ended"),
+    "bad_signature": N_("Forged or damaged request"),
+    "replayed_nonce": N_("Repeated request"),
+    "revoked_use": N_("Blocked key or station tried to send"),
+    "foreign_path": N_("A station reached for another one"),
+}
+
+
+def action_words(action: str) -> str:
+    """An action as people read it; a newer one is shown by its own name."""
+    return ACTIONS.get(action, event_name(action))

@@ -1,0 +1,1 @@
+"""Mail to persons: how it leaves, and what it says. Who gets what is decided elsewhere."""
