@@ -35,6 +35,7 @@ from cloud.registry.claims import Claims
 from cloud.registry.completion import Completion
 from cloud.registry.enrolment import Enrolment
 from cloud.registry.news import ClaimNews
+from cloud.registry.ownership import Ownership
 from cloud.registry.tokens import DeviceTokens
 from cloud.security.device_auth import DeviceAuth
 from cloud.security.limits import Limits
@@ -101,6 +102,7 @@ def _add_registry(app: web.Application, secrets: Secrets) -> None:
     news = ClaimNews(database, app[keys.BUS], settings.poll_interval, clock)
     pin = spki_sha256(secrets.authority.root_pem)
     app[keys.CLAIMS] = Claims(database, news, limits, settings, pepper, pin, clock)
+    app[keys.OWNERSHIP] = Ownership(database, news, app[keys.BUS], limits, settings.base, clock)
     app[keys.ENROLMENT] = Enrolment(database, news, limits, completion, settings, pepper, clock)
 
 

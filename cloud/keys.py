@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cloud.realtime.bus import Bus
     from cloud.registry.claims import Claims
     from cloud.registry.enrolment import Enrolment
+    from cloud.registry.ownership import Ownership
     from cloud.registry.tokens import DeviceTokens
     from cloud.security.device_auth import DeviceAuth
     from cloud.security.limits import Limits
@@ -37,6 +38,7 @@ LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 TOKENS: web.AppKey[DeviceTokens] = web.AppKey("tokens")
 DEVICE_AUTH: web.AppKey[DeviceAuth] = web.AppKey("device_auth")
 ENROLMENT: web.AppKey[Enrolment] = web.AppKey("enrolment")
+OWNERSHIP: web.AppKey[Ownership] = web.AppKey("ownership")
 CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
 HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")

@@ -105,6 +105,7 @@ WRONG_CODE = "wrong_code"
 TOO_MANY_ATTEMPTS = "too_many_attempts"
 CLAIM_EXPIRED = "claim_expired"
 CLAIM_DENIED = "claim_denied"
+RELEASED = "released"
 NOT_FOUND = "not_found"
 INVALID = "invalid"
 

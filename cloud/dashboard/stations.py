@@ -61,7 +61,16 @@ async def fleet(request: web.Request) -> web.StreamResponse:
     tiles = [tile(summary) for summary in await request.app[FLEET].list(person.account_id)]
     arriving = await request.app[CLAIMS].open_of(person.account_id)
     live = {"poll": "/v1/devices", "device": None, "source": None}
-    return page(request, "fleet.html", stations=tiles, arriving=arriving, counts=counts(tiles), live=live)
+    former = bool(await request.app[FLEET].former(person.account_id))
+    return page(
+        request,
+        "fleet.html",
+        stations=tiles,
+        arriving=arriving,
+        counts=counts(tiles),
+        former=former,
+        live=live,
+    )
 
 
 def tile(summary: DeviceSummary) -> Tile:
@@ -71,11 +80,16 @@ def tile(summary: DeviceSummary) -> Tile:
         id=summary.id,
         name=summary.name,
         tone=summary.tone,
-        label=words.station_label(summary.state, online=summary.online),
+        label=words.station_label(_state(summary), online=summary.online),
         last_seen_ms=summary.last_seen_ms,
         waiting=summary.backlog_count,
         picture=picture(summary.id, last.media) if last else None,
     )
+
+
+def _state(station: DeviceSummary) -> str | None:
+    """What it said last, unless it is the person's no more."""
+    return "released" if station.status == "released" else station.state
 
 
 def counts(tiles: Sequence[Tile]) -> list[tuple[str, str, int]]:
@@ -143,8 +157,8 @@ async def _station(
         "station.html",
         status=400 if error else 200,
         station=device,
-        label=words.station_label(device.state, online=device.online),
-        advice=words.station_advice(device.state, online=device.online),
+        label=words.station_label(_state(device), online=device.online),
+        advice=words.station_advice(_state(device), online=device.online),
         facts=station_view.facts(device.reported, device.network, online=device.online),
         host=station_view.host_facts(device.reported),
         about=station_view.about_facts(device.info, device.location, _version(device)),

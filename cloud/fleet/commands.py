@@ -13,7 +13,7 @@ from cloud.store import fleet as queries
 from cloud.store.engine import Database
 from cloud.store.schema import command
 from protocol.codes import ulid
-from protocol.errors import Refusal, not_found
+from protocol.errors import RELEASED, Refusal, not_found
 from protocol.messages import Answer, Command, CommandAck, Request, Text
 
 MOST_OPEN = 100
@@ -58,8 +58,11 @@ class Commands:
     def _queue(
         self, account_id: str, device_id: str, order: CommandRequest, connection: Connection
     ) -> CommandState:
-        if queries.device_of(connection, account_id, device_id) is None:
+        found = queries.device_of(connection, account_id, device_id)
+        if found is None:
             raise not_found()
+        if found.status == "released":
+            raise Refusal(None, RELEASED, "You released this station.", status=409)
         if len(waiting(connection, device_id)) >= MOST_OPEN:
             raise Refusal(
                 "REG-006", "too_many_open", "Too many orders wait for this station.", retry_after=60

@@ -20,7 +20,7 @@ from cloud.store import fleet as queries
 from cloud.store.engine import Database
 from cloud.store.schema import device
 from cloud.validation import clean_name
-from protocol.errors import INVALID, Refusal, not_found
+from protocol.errors import INVALID, RELEASED, Refusal, not_found
 from protocol.messages import DeviceInfo, HeartbeatRequest, Location, NetworkInfo
 
 MOST_EVENTS = 200
@@ -44,6 +44,10 @@ class Fleet:
     async def list(self, account_id: str) -> Sequence[DeviceSummary]:
         """All stations, by name."""
         return await self._db.read(partial(self._list, account_id))
+
+    async def former(self, account_id: str) -> Sequence[DeviceSummary]:
+        """The stations that the person released, the last one first."""
+        return await self._db.read(lambda c: self.summaries(c, queries.former_devices_of(c, account_id)))
 
     def _list(self, account_id: str, connection: Connection) -> Sequence[DeviceSummary]:
         return self.summaries(connection, queries.devices_of(connection, account_id))
@@ -121,6 +125,7 @@ class Fleet:
 
     def _change(self, account_id: str, device_id: str, values: dict[str, Any], connection: Connection) -> int:
         row = _owned(connection, account_id, device_id)
+        refuse_released(row)
         connection.execute(update(device).where(device.c.id == device_id).values(**values))
         made = self._configurations.patch(
             connection, device_id, row.epoch, {"device": values}, f"person:{account_id}", self._unix_ms()
@@ -183,6 +188,12 @@ class Fleet:
 
         row = await self._db.read(read)
         return self._files.final(device_id, sha256), row.mime, row.name
+
+
+def refuse_released(row: Row[Any]) -> None:
+    """Raises `Refusal` 409 for a station that was given up: its past may be read, not changed."""
+    if row.status == "released":
+        raise Refusal(None, RELEASED, "You released this station; only its past is yours.", status=409)
 
 
 def _owned(connection: Connection, account_id: str, device_id: str) -> Row[Any]:

@@ -121,7 +121,8 @@ def _expected(connection: Connection, short: str, now_ms: int) -> Sequence[Row[A
 
 def _close_stale(connection: Connection, keyid: str) -> None:
     """A record whose time ran out keeps its place in the index of live keys until it is closed."""
-    for stale in connection.execute(select(claim.c.id).where(claim.c.keyid == keyid)).scalars().all():
+    live = (claim.c.keyid == keyid) & claim.c.status.in_(("scanning", "claiming"))
+    for stale in connection.execute(select(claim.c.id).where(live)).scalars().all():
         records.expire(connection, stale, CLAIM_EXPIRED, "REG-002")
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, select
 
 from cloud.registry import binding, records, views
 from cloud.registry.news import ClaimNews
+from cloud.registry.preauthorised import BATCH
 from cloud.registry.views import ClaimView
 from cloud.security import audit
 from cloud.security.limits import Limits
@@ -152,9 +153,11 @@ class Claims:
         return views.view(await self._own(account_id, claim_id), self._unix_ms())
 
     async def open_of(self, account_id: str) -> Sequence[ClaimView]:
-        """One's own records that are still open, newest first."""
+        """One's own records that are still open, newest first; a batch would fill the page and stays away."""
         now = self._unix_ms()
-        query = records.live(now).where(claim.c.account_id == account_id)
+        of_a_batch = claim.c.batch_id.startswith(BATCH, autoescape=True)
+        mine = (claim.c.account_id == account_id) & (claim.c.batch_id.is_(None) | ~of_a_batch)
+        query = records.live(now).where(mine)
         rows = await self._db.read(lambda c: c.execute(query).all())
         return [views.view(row, now) for row in reversed(rows)]
 
@@ -192,7 +195,7 @@ def _open_token(
     connection: Connection, account_id: str, now_ms: int, values: dict[str, Any]
 ) -> Row[Any] | Refusal:
     open_ones = records.live(now_ms, "pending").where(
-        claim.c.account_id == account_id, claim.c.mode == "token"
+        claim.c.account_id == account_id, claim.c.mode == "token", claim.c.batch_id.is_(None)
     )
     rows = connection.execute(open_ones).all()
     if len(rows) >= MAX_OPEN_TOKENS:

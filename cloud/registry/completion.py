@@ -76,15 +76,7 @@ class Completion:
                 created=now_ms,
             )
         )
-        connection.execute(
-            insert(device_key).values(
-                keyid=claimant.keyid,
-                device_id=device_id,
-                public_key=public_pem(claimant.key),
-                status="active",
-                created=now_ms,
-            )
-        )
+        give_key(connection, device_id, claimant, now_ms)
         self._certify(connection, device_id, claimant, now_ms)
         self._configurations.first(connection, device_id, name, location, now_ms)
         return device_id
@@ -137,13 +129,22 @@ class Completion:
         )
 
 
+def give_key(connection: Connection, device_id: str, claimant: Claimant, now_ms: int) -> None:
+    """Makes a key the station's. One that belonged to a released station is free again."""
+    values = {"device_id": device_id, "status": "active", "created": now_ms, "first_used": None}
+    known = update(device_key).where(device_key.c.keyid == claimant.keyid).values(**values)
+    if connection.execute(known).rowcount == 0:
+        pem = public_pem(claimant.key)
+        connection.execute(insert(device_key).values(keyid=claimant.keyid, public_key=pem, **values))
+
+
 def owner_of(connection: Connection, keyid: str) -> Row[Any] | None:
-    """(device_id, account_id, active) of the station that has this key."""
+    """(device_id, account_id, active) of the station that has this key; None when it was released."""
     active = (device_key.c.status == "active") & (device.c.status == "active")
     query = (
         select(device_key.c.device_id, device.c.account_id, active.label("active"))
         .join_from(device_key, device)
-        .where(device_key.c.keyid == keyid)
+        .where(device_key.c.keyid == keyid, device.c.status != "released")
     )
     return connection.execute(query).first()
 

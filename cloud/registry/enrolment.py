@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from cloud.registry import binding, proof, records
+from cloud.registry import binding, preauthorised, proof, records
 from cloud.registry.completion import Completion, owner_of
 from cloud.registry.news import ClaimNews
 from cloud.security.device_auth import Claimant
@@ -52,15 +52,15 @@ class Enrolment:
         """A station that proved its key wants to become somebody's. Raises `Refusal`."""
         if request.claim_token is not None:
             return await self._with_token(request, request.claim_token, claimant)
+        known = await self._known_station(claimant) or await self._expected(request, claimant)
+        if known is not None:
+            return known
         if request.registration_type != "device_code":
             raise Refusal(
                 "REG-007", INVALID, "Give claim_token, or registration_type.", field="$.registration_type"
             )
         if request.pin is None:
             raise Refusal("REG-007", INVALID, "A device code needs a PIN.", field="$.pin")
-        known = await self._known_station(claimant)
-        if known is not None:
-            return known
         return await self._with_card(request, request.pin, claimant, address)
 
     async def _known_station(self, claimant: Claimant) -> Outcome | None:
@@ -73,6 +73,26 @@ class Enrolment:
         now, device_id = self._unix_ms(), str(owner.device_id)
         answer = await self._db.write(lambda c: self._completion.answer(c, device_id, claimant, now))
         return Outcome(200, answer)
+
+    async def _expected(self, request: ClaimRequest, claimant: Claimant) -> Outcome | None:
+        """A key that somebody waits for by its name needs no code (mode C)."""
+        now = self._unix_ms()
+        if await self._db.read(lambda c: preauthorised.waiting(c, claimant.keyid, now)) is None:
+            return None
+
+        def change(connection: Connection) -> tuple[Outcome | Refusal | None, str]:
+            row = preauthorised.waiting(connection, claimant.keyid, now)
+            if row is None:
+                return None, ""
+            preauthorised.make_room(connection, claimant.keyid)
+            seen = binding.station(request, claimant)
+            records.advance(connection, row.id, "scanning", hardware=seen["hardware"])
+            done = self._completion.complete(connection, records.get(connection, row.id), claimant, now)
+            return (done if isinstance(done, Refusal) else Outcome(201, done)), row.id
+
+        outcome, claim_id = await self._db.write(change)
+        await self._news.publish([claim_id] if claim_id else [])
+        return None if outcome is None else _or_raise(outcome)
 
     async def _with_token(self, request: ClaimRequest, token: str, claimant: Claimant) -> Outcome:
         now, token_hash = self._unix_ms(), codes.secret_hash(token)
@@ -105,6 +125,9 @@ class Enrolment:
         """A claim that succeeded is asked for again: the same answer, for a while, to the same key only."""
         if row.keyid != claimant.keyid:
             return Refusal("REG-003", "already_registered", "This claim code was used already.")
+        owner = owner_of(connection, claimant.keyid)
+        if owner is None or owner.device_id != row.device_id:  # released in between
+            return records.over(CLAIM_EXPIRED)
         if now - row.completed > limits.REPEAT_WINDOW_S * 1000:
             return records.over(CLAIM_EXPIRED)
         return Outcome(200, self._completion.answer(connection, row.device_id, claimant, now))

@@ -23,7 +23,7 @@ from cloud.security.replay import spend
 from cloud.store.engine import Database
 from cloud.store.schema import claim, device, device_key
 from protocol import signature
-from protocol.errors import CLOCK_SKEW, UNKNOWN_KEY, Refusal, not_found
+from protocol.errors import CLOCK_SKEW, RELEASED, UNKNOWN_KEY, Refusal, not_found
 from protocol.limits import Rate
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class DeviceAuth:
             raise Refusal("REG-004", UNKNOWN_KEY, "The cloud does not know this key.")
         await self._verify(parsed, request, _load(row.public_key))
         await self._spend(parsed)
+        if row.status == "released":
+            raise Refusal(None, RELEASED, "Its owner has released this station.", status=403)
         if row.key_status != "active" or row.status != "active":
             raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)
         if path_id is not None and path_id != row.device_id:
