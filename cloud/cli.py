@@ -14,7 +14,16 @@ import msgspec
 
 from cloud import logs, server
 from cloud.app import unix_ms
-from cloud.errors import AccountRefused, CloudError, SecretMissing, SettingsError, StartError, StoreError
+from cloud.commandline import bulk as _bulk
+from cloud.errors import (
+    AccountRefused,
+    CloudError,
+    ListRefused,
+    SecretMissing,
+    SettingsError,
+    StartError,
+    StoreError,
+)
 from cloud.security.accounts import Accounts
 from cloud.security.limits import Limits
 from cloud.security.passwords import Passwords
@@ -23,7 +32,7 @@ from cloud.settings import ENVIRONMENT, FILE_VARIABLE, Settings, load
 from cloud.store.engine import Database
 from cloud.store.migrate import current, newest, upgrade
 
-_EXIT = {SettingsError: 3, SecretMissing: 3, StoreError: 4, StartError: 5, AccountRefused: 6}
+_EXIT = {SettingsError: 3, SecretMissing: 3, StoreError: 4, StartError: 5, AccountRefused: 6, ListRefused: 7}
 _EXIT_CODES = """\
 exit codes:
   0  done, or stopped by SIGTERM or SIGINT
@@ -33,6 +42,7 @@ exit codes:
   4  the database or the disk failed
   5  the server cannot start, for example because the port is in use
   6  the account cannot be made
+  7  the list, or the registration that was named, cannot be used
 """
 _SETTINGS = f"""\
 settings:
@@ -175,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = authority.add_subparsers(required=True, metavar="ACTION")
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
+    _bulk.add(commands, _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")
     _command(commands, "settings", _show, "print the effective settings")
     return parser

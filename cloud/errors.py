@@ -46,3 +46,10 @@ class AccountRefused(CloudError):
 
     code = "CLD-005"
     action = "Correct the named value, then run the command again."
+
+
+class ListRefused(CloudError):
+    """A list of stations, or what was named of the queue, cannot be used."""
+
+    code = "CLD-006"
+    action = "Correct what is named, then run the command again."

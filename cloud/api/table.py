@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.api import claims, fleet, health, ownership, stations, uploads
+from cloud.api import bulk, claims, fleet, health, ownership, stations, uploads
 from cloud.api.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,5 +11,6 @@ ROUTES: tuple[Route, ...] = (
     *stations.ROUTES,
     *uploads.ROUTES,
     *fleet.ROUTES,
+    *bulk.ROUTES,
     *ownership.ROUTES,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, claiming, entrance, events, ownership, stations
+from cloud.dashboard import account, adding, bulk, claiming, entrance, events, ownership, replacing, stations
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -28,7 +28,9 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/stations/code", adding.code),
             web.get("/claims/{id}", claiming.show),
             web.post("/claims/{id}/cancel", claiming.cancel),
+            *bulk.ROUTES,
             *ownership.ROUTES,
+            *replacing.ROUTES,
             web.get("/stations/{id}", stations.station),
             web.post("/stations/{id}/name", stations.rename),
             web.get("/stations/{id}/events/{event_id}", events.show),

@@ -10,6 +10,7 @@ from aiohttp import web
 from cloud.dashboard import station_view, words
 from cloud.dashboard.forms import FormError, from_refusal
 from cloud.dashboard.rendering import page
+from cloud.dashboard.replacing import questions
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventSummary, MediaItem
 from cloud.keys import CLAIMS, FLEET
 from cloud.security.sessions import Person, read_form, require_person
@@ -168,6 +169,9 @@ async def _station(
         older=seen.next_before,
         before=before,
         log=[event_tile(device_id, event) for event in log],
+        questions=[]
+        if device.status == "released"
+        else await questions(request, person.account_id, device_id),
         error=error,
         typed=device.name if typed is None else typed,
         live={"poll": "/v1/devices", "device": device_id, "source": None},

@@ -102,6 +102,7 @@ class Fleet:
             config_version_desired=queries.desired_version(connection, device_id),
             config_version_reported=row.config_version_reported,
             config_error=row.config_error,
+            clone_ms=row.clone_ms,
             certificate_not_after_ms=queries.certificate_end(connection, device_id),
         )
 

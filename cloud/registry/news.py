@@ -18,6 +18,10 @@ class ClaimNews:
     def __init__(self, database: Database, bus: Bus, interval: int, unix_ms: Callable[[], int]) -> None:
         self._db, self._bus, self._interval, self._unix_ms = database, bus, interval, unix_ms
 
+    def ask(self, account_id: str) -> None:
+        """Something waits for this person's answer: their pages look again."""
+        self._bus.publish(account_id, "storage-question", {})
+
     async def publish(self, claim_ids: Iterable[str]) -> None:
         """One message per record that belongs to somebody."""
         for claim_id in claim_ids:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from cloud.realtime.bus import Bus
 from cloud.registry import records
+from cloud.registry.keys import revoke_keys
 from cloud.registry.news import ClaimNews
 from cloud.registry.preauthorised import HANDED_OVER
 from cloud.security import audit
@@ -23,7 +24,6 @@ from cloud.security.limits import Limits
 from cloud.store.engine import Database
 from cloud.store.schema import (
     account,
-    certificate,
     claim,
     command,
     device,
@@ -176,17 +176,6 @@ def end_ownership(connection: Connection, row: Row[Any], actor: str, now_ms: int
         records.expire(connection, asked, CLAIM_DENIED, "REG-002")
     audit.record(connection, now_ms, actor, "device_released", row.id, epoch=epoch)
     return epoch
-
-
-def revoke_keys(connection: Connection, device_id: str, *, keep: str | None = None) -> None:
-    """No key of the station may sign any more, nor is any certificate in force, but those of `keep`."""
-    keys, leaves = device_key.c.device_id == device_id, certificate.c.device_id == device_id
-    if keep is not None:
-        keys, leaves = keys & (device_key.c.keyid != keep), leaves & (certificate.c.keyid != keep)
-    connection.execute(update(device_key).where(keys).values(status="revoked"))
-    connection.execute(
-        update(certificate).where(leaves, certificate.c.status == "active").values(status="revoked")
-    )
 
 
 def _withdraw(connection: Connection, device_id: str) -> int:

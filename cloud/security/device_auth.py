@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,6 +62,8 @@ class DeviceAuth:
         self._db = database
         self._limits = limits
         self._unix_ms = unix_ms
+        self.when_revoked: Callable[[str], Awaitable[None]] | None = None
+        """Told of every proven use of a key that was revoked."""
 
     async def device(self, request: signature.Request, path_id: str | None) -> DevicePrincipal:
         """The device behind a request, which must be the one of the path. Raises `Refusal`."""
@@ -73,6 +75,8 @@ class DeviceAuth:
         await self._spend(parsed)
         if row.status == "released":
             raise Refusal(None, RELEASED, "Its owner has released this station.", status=403)
+        if row.key_status == "revoked" and self.when_revoked is not None:
+            await self.when_revoked(parsed.keyid)
         if row.key_status != "active" or row.status != "active":
             raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)
         if path_id is not None and path_id != row.device_id:

@@ -1,0 +1,1 @@
+"""Commands of `meteor-cloud` with work of their own; the parser is in `cloud.cli`."""
