@@ -15,6 +15,7 @@ import msgspec
 from cloud import logs, server
 from cloud.app import unix_ms
 from cloud.commandline import bulk as _bulk
+from cloud.commandline import registrations as _registrations
 from cloud.errors import (
     AccountRefused,
     CloudError,
@@ -186,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
     _bulk.add(commands, _command)
+    _registrations.add(commands, _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")
     _command(commands, "settings", _show, "print the effective settings")
     return parser

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from cloud.registry.batches import Batches
     from cloud.registry.claims import Claims
     from cloud.registry.enrolment import Enrolment
+    from cloud.registry.legacy import Legacy
     from cloud.registry.ownership import Ownership
+    from cloud.registry.queue import RegistrationQueue
     from cloud.registry.replacement import Replacements
     from cloud.registry.tokens import DeviceTokens
     from cloud.security.device_auth import DeviceAuth
@@ -43,6 +45,8 @@ ENROLMENT: web.AppKey[Enrolment] = web.AppKey("enrolment")
 OWNERSHIP: web.AppKey[Ownership] = web.AppKey("ownership")
 REPLACEMENTS: web.AppKey[Replacements] = web.AppKey("replacements")
 BATCHES: web.AppKey[Batches] = web.AppKey("batches")
+QUEUE: web.AppKey[RegistrationQueue] = web.AppKey("registration_queue")
+LEGACY: web.AppKey[Legacy] = web.AppKey("legacy")
 CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
 HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")

@@ -126,6 +126,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     min_boot_ctr: int | None = None
     interval: int | None = None
     device: dict[str, Any] | None = None
+    user_action: str = ""
+    system_action: str = ""
 
 
 class Refusal(Exception):
@@ -172,6 +174,8 @@ class Refusal(Exception):
             retry_after=self.retry_after,
             min_boot_ctr=self.min_boot_ctr,
             device=self.device,
+            user_action=known.user_action if known else "",
+            system_action=known.system_action if known else "",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.api import bulk, claims, fleet, health, ownership, stations, uploads
+from cloud.api import bulk, claims, fleet, health, ownership, registrations, stations, uploads
 from cloud.api.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,6 +11,7 @@ ROUTES: tuple[Route, ...] = (
     *stations.ROUTES,
     *uploads.ROUTES,
     *fleet.ROUTES,
+    *registrations.ROUTES,
     *bulk.ROUTES,
     *ownership.ROUTES,
 )

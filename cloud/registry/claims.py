@@ -7,6 +7,7 @@ There is one record from the first word to the finished station. The rules live 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, select
 
-from cloud.registry import binding, records, views
+from cloud.registry import binding, queue, records, views
 from cloud.registry.news import ClaimNews
 from cloud.registry.preauthorised import BATCH
 from cloud.registry.views import ClaimView
@@ -36,6 +37,7 @@ from protocol.messages import (
 )
 
 MAX_OPEN_TOKENS = 5
+LONGEST_WAIT_S = 25
 _KEEP_EXPIRED_MS = 24 * 3600 * 1000
 
 
@@ -92,10 +94,16 @@ class Claims:
         card = self._card(request)
         location = msgspec.to_builtins(request.location)
         now = self._unix_ms()
-        claim_id, changed = await self._db.write(
-            lambda c: binding.person_came(c, account_id, card, request.name, location, now)
-        )
+
+        def change(connection: Connection) -> tuple[str, list[str]]:
+            found = binding.person_came(connection, account_id, card, request.name, location, now)
+            if found[1]:
+                queue.put(connection, queue.INITIATED, found[0], account_id, now)
+            return found
+
+        claim_id, changed = await self._db.write(change)
         await self._news.publish(changed)
+        self._news.put()
         row = await self._db.read(partial(records.get, claim_id=claim_id))
         return views.initiate_answer(self._settings.base, row, self._unix_ms())
 
@@ -134,6 +142,7 @@ class Claims:
         row = await self._db.write(partial(_open_token, account_id=account_id, now_ms=now, values=values))
         if isinstance(row, Refusal):
             raise row
+        self._news.put()
         return row, token
 
     async def cancel(self, account_id: str, claim_id: str) -> None:
@@ -168,6 +177,17 @@ class Claims:
             raise not_found()
         return views.status(row, self._settings.poll_interval, self._unix_ms())
 
+    async def next_status(self, claim_id: str, viewer: str, wait_s: int) -> ClaimStatus:
+        """`status`, after a change or after `wait_s` seconds, whichever comes first. Raises `not_found`."""
+        with self._news.watching(claim_id) as changed, contextlib.suppress(TimeoutError):
+            first = told = await self.status(claim_id, viewer)
+            async with asyncio.timeout(min(wait_s, LONGEST_WAIT_S)):
+                while told.status not in ("success", "expired") and _same(first, told):
+                    await changed.wait()
+                    changed.clear()
+                    told = await self.status(claim_id, viewer)
+        return await self.status(claim_id, viewer)
+
     async def _own(self, account_id: str, claim_id: str) -> Row[Any]:
         row = await self._db.read(partial(_found, claim_id=claim_id))
         if row is None or row.account_id != account_id:
@@ -178,6 +198,10 @@ class Claims:
         """Closes claims whose time ran out, tells their persons, and forgets closed ones after a day."""
         now = self._unix_ms()
         await self._news.publish(await self._db.write(partial(_sweep, now_ms=now)))
+
+
+def _same(one: ClaimStatus, other: ClaimStatus) -> bool:
+    return (one.status, one.progress) == (other.status, other.progress)
 
 
 def _parsed(field: str, parse: Callable[[str], str], text: str | None) -> str:
@@ -204,6 +228,7 @@ def _open_token(
             "REG-006", "too_many_open", "Too many open claims; use or cancel one.", retry_after=wait
         )
     audit.record(connection, now_ms, f"person:{account_id}", "claim_opened", values["id"])
+    queue.put(connection, queue.INITIATED, values["id"], account_id, now_ms)
     return records.add(connection, **values)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from cloud.fleet.configuration import Configurations, current
-from cloud.registry import fingerprints, records
+from cloud.registry import fingerprints, preauthorised, queue, records
 from cloud.registry.authority import Authority
 from cloud.registry.keys import give_key, revoke_keys
 from cloud.registry.tokens import DeviceTokens
@@ -64,6 +64,8 @@ class Completion:
         audit.record(
             connection, now_ms, f"person:{row.account_id}", "claim_succeeded", device_id, claim=row.id
         )
+        preauthorised.purge(connection, claimant.keyid)
+        queue.put(connection, queue.REGISTERED, row.id, row.account_id, now_ms)
         return self.answer(connection, device_id, claimant, now_ms)
 
     def _make(self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int) -> str:

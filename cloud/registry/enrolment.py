@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from cloud.registry import binding, fingerprints, preauthorised, proof, records, replacement
+from cloud.registry import binding, fingerprints, preauthorised, proof, queue, records, replacement
 from cloud.registry.completion import Completion, owner_of
 from cloud.registry.news import ClaimNews
 from cloud.security.device_auth import Claimant
@@ -164,6 +164,7 @@ class Enrolment:
         card = binding.codes(self._pepper, short, pin, request.link_secret)
         found, changed, asked = await self._db.write(lambda c: self._came(c, request, claimant, card, now))
         await self._news.publish(changed)
+        self._news.put()
         if asked is not None:
             self._news.ask(asked)
         if isinstance(found, Refusal):
@@ -182,6 +183,8 @@ class Enrolment:
         found, changed = binding.station_came(connection, request, claimant, card, now)
         if isinstance(found, Refusal):
             return found, changed, None
+        if found.created == now or changed:
+            queue.put(connection, queue.INITIATED, found.id, found.account_id, now)
         asked = replacement.ask(connection, found, fingerprints.parts(self._pepper, found.hardware))
         return found, changed, asked
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from cloud.realtime.bus import Bus
-from cloud.registry import records
+from cloud.registry import preauthorised, records
 from cloud.registry.keys import revoke_keys
 from cloud.registry.news import ClaimNews
 from cloud.registry.preauthorised import HANDED_OVER
@@ -159,9 +159,17 @@ def owned(connection: Connection, account_id: str, device_id: str) -> Row[Any]:
     return row
 
 
-def end_ownership(connection: Connection, row: Row[Any], actor: str, now_ms: int) -> int:
-    """Everything that made the station somebody's, in one transaction. The epoch in which nothing holds."""
+def end_ownership(
+    connection: Connection, row: Row[Any], actor: str, now_ms: int, arrival: str | None = None
+) -> int:
+    """Everything that made the station somebody's, in one transaction. The epoch in which nothing holds.
+
+    `arrival` is the one claim that may wait for its key.
+    """
     epoch = int(row.epoch) + 1
+    own = select(device_key.c.keyid).where(device_key.c.device_id == row.id)
+    for keyid in connection.execute(own).scalars().all():
+        preauthorised.purge(connection, keyid, keep=arrival)
     connection.execute(
         update(device)
         .where(device.c.id == row.id)
@@ -244,7 +252,7 @@ def _accept(
         .where(transfer.c.id == offer.transfer_id)
         .values(status="accepted", accepted_by=account_id, claim_id=arrival)
     )
-    end_ownership(connection, row, f"person:{account_id}", now_ms)
+    end_ownership(connection, row, f"person:{account_id}", now_ms, arrival)
     return offer, arrival
 
 

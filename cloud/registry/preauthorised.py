@@ -36,3 +36,11 @@ def make_room(connection: Connection, keyid: str) -> None:
     shown = (claim.c.keyid == keyid) & (claim.c.status == "scanning")
     for claim_id in connection.execute(select(claim.c.id).where(shown)).scalars().all():
         records.expire(connection, claim_id, "cancelled", "REG-002")
+
+
+def purge(connection: Connection, keyid: str, *, keep: str | None = None) -> None:
+    """Lists that named a key count no more once it has had an owner: a later release is for nobody's list."""
+    waits = (claim.c.keyid == keyid) & (claim.c.status == "pending")
+    for claim_id in connection.execute(select(claim.c.id).where(waits)).scalars().all():
+        if claim_id != keep:
+            records.expire(connection, claim_id, "already_registered", "REG-003")

@@ -189,3 +189,21 @@ def test_a_list_of_keys_is_read_from_standard_input(tmp_path: Path) -> None:
     assert "2 keys expected until" in run(*words, text=listed).stdout
     assert "0 keys expected until" in run(*words, text=listed).stdout
     refused(run(*words, text="keyid\nshort\n"), 7)
+
+
+def test_dead_registrations_are_shown_and_put_back(tmp_path: Path) -> None:
+    assert run("registrations", "ls", "--data-dir", tmp_path).stdout == "Nothing.\n"
+    row = ("reg_1", "DEVICE_REGISTERED", "clm_1", "dead", 5, 0, "away", 0, 0)
+    with sqlite3.connect(tmp_path / "cloud.db") as connection:
+        connection.execute(
+            "INSERT INTO registration (id, kind, claim_id, state, attempts, due, error, created, updated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+    shown = run("registrations", "ls", "--dead", "--data-dir", tmp_path).stdout
+    assert "reg_1  dead  5" in shown
+    assert "away" in shown
+    assert run("registrations", "retry", "reg_1", "--data-dir", tmp_path).stdout.startswith("1 put back")
+    assert "queued" in run("registrations", "ls", "--data-dir", tmp_path).stdout
+    refused(run("registrations", "retry", "reg_1", "--data-dir", tmp_path), 7)
+    assert run("registrations", "retry", "--data-dir", tmp_path).stdout.startswith("0 put back")

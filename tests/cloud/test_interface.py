@@ -37,9 +37,13 @@ SAMPLES = {
     "event_id": uuid7(0),
     "sha256": "0" * 64,
     "batch_id": "bat_" + "0" * 26,
+    "message_id": "reg_" + "0" * 26,
 }
-GONE_FOR_ADA_TOO = {"/v1/devices/{device_id}/replacements/{claim_id}"}
-"""Answers 404 to the owner as well, unless a new card asks."""
+GONE_FOR_ADA_TOO = {
+    "/v1/devices/{device_id}/replacements/{claim_id}",
+    "/v1/devices/registrations/{message_id}/retry",
+}
+"""Answers 404 to the owner as well, unless a new card asks, or a message is dead."""
 
 
 def filled(route: Route) -> str:
@@ -51,7 +55,7 @@ def served(cloud: Cloud) -> set[tuple[str, str]]:
     found = set()
     for route in cloud.app.router.routes():
         path = plain_path(str(route.resource.canonical)) if route.resource else ""
-        if path.startswith(("/v1", "/health")):
+        if path.startswith(("/v1", "/api/", "/health")):
             found.add((route.method, path))
     return found
 
