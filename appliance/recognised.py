@@ -53,6 +53,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "REG-006": (N_("The cloud was asked too often."), LAST_ERROR_ACTION),
     "REG-009": (N_("The cloud cannot store anything right now."), LAST_ERROR_ACTION),
+    "OWN-001": (
+        N_("The owner released this station. It can be claimed anew."),
+        N_("Claim it with its card, which has a new PIN."),
+    ),
     "BUF-003": (N_("The disk is full."), N_("Make room on the disk of the station.")),
     "BUF-005": (
         N_("The card or the disk of the station cannot be read or written."),

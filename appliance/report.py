@@ -14,6 +14,7 @@ from appliance.governor import Governor
 from appliance.identity.credentials import Credentials
 from appliance.network.port import Link
 from appliance.network.quality import Measurement
+from appliance.ownership import forget_owner
 from appliance.status import StatusBoard
 from appliance.telemetry.application import Application
 from appliance.uplink.claim import Hardware
@@ -168,6 +169,11 @@ class Condition:
         self._offered, self._offered_at = update.version, now
         device.envelope = update.signature
         self._conductor.request(Trigger.UPDATE_RECEIVED)
+
+    async def released(self) -> None:
+        """The station belongs to nobody from here on, and shows its card."""
+        await forget_owner(self._device)
+        self._conductor.request(Trigger.RELEASED)
 
     def advised(self, answer: HeartbeatAnswer) -> None:
         """Warnings of the cloud are logged when they appear; how it spreads its stations is obeyed."""

@@ -31,10 +31,15 @@ from cloud.fleet.media import MediaStore
 from cloud.fleet.presence import Presence
 from cloud.realtime.bus import Bus
 from cloud.realtime.gateway import setup_realtime
+from cloud.registry.batches import Batches
 from cloud.registry.claims import Claims
 from cloud.registry.completion import Completion
 from cloud.registry.enrolment import Enrolment
+from cloud.registry.legacy import Legacy
 from cloud.registry.news import ClaimNews
+from cloud.registry.ownership import Ownership
+from cloud.registry.queue import RegistrationQueue
+from cloud.registry.replacement import Replacements
 from cloud.registry.tokens import DeviceTokens
 from cloud.security.device_auth import DeviceAuth
 from cloud.security.limits import Limits
@@ -101,10 +106,27 @@ def _add_registry(app: web.Application, secrets: Secrets) -> None:
     settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
     limits, pepper = app[keys.LIMITS], secrets.pepper
     app[keys.TOKENS] = DeviceTokens(secrets.token_key)
-    completion = Completion(settings, secrets.authority, app[keys.TOKENS], app[keys.CONFIGURATIONS])
+    completion = Completion(settings, secrets.authority, app[keys.TOKENS], app[keys.CONFIGURATIONS], pepper)
     news = ClaimNews(database, app[keys.BUS], settings.poll_interval, clock)
     pin = spki_sha256(secrets.authority.root_pem)
+    app[keys.QUEUE] = queue = RegistrationQueue(database, lambda claim_id: news.publish([claim_id]), clock)
+    news.when_put(queue.wake)
     app[keys.CLAIMS] = Claims(database, news, limits, settings, pepper, pin, clock)
+    app[keys.LEGACY] = Legacy(
+        database,
+        app[keys.CLAIMS],
+        app[keys.CONFIGURATIONS],
+        limits,
+        secrets.token_key,
+        pepper,
+        clock,
+    )
+    app[keys.OWNERSHIP] = Ownership(database, news, app[keys.BUS], limits, settings.base, clock)
+    app[keys.REPLACEMENTS] = Replacements(
+        database, news, app[keys.BUS], limits, pepper, settings.offline_after, clock
+    )
+    app[keys.DEVICE_AUTH].when_revoked = app[keys.REPLACEMENTS].old_key_used
+    app[keys.BATCHES] = Batches(database, limits, settings.base, pin, clock)
     app[keys.ENROLMENT] = Enrolment(database, news, limits, completion, settings, pepper, clock)
 
 
@@ -121,17 +143,24 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
     duties = {
         "presence": presence.look,
         "claims": app[keys.CLAIMS].sweep,
+        "registrations": app[keys.QUEUE].sweep,
+        "clones": app[keys.REPLACEMENTS].watch,
+        "fingerprints": app[keys.REPLACEMENTS].adopt,
         "sessions": app[SESSIONS].sweep,
         "invitations": app[SHARING].sweep,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
         "audit seal": Seal(settings.data_dir, database).follow,
     }
-    task = asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep")
+    tasks = [
+        asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep"),
+        asyncio.create_task(app[keys.QUEUE].run(settings.sweep_interval), name="registrations"),
+    ]
     yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _version() -> str:

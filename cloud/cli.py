@@ -15,11 +15,14 @@ import msgspec
 from cloud import logs, server
 from cloud.app import unix_ms
 from cloud.commandline import audit
+from cloud.commandline import bulk as _bulk
+from cloud.commandline import registrations as _registrations
 from cloud.commandline.opened import opened
 from cloud.errors import (
     AccountRefused,
     AuditBroken,
     CloudError,
+    ListRefused,
     SecretMissing,
     SettingsError,
     StartError,
@@ -40,6 +43,7 @@ _EXIT = {
     StartError: 5,
     AccountRefused: 6,
     AuditBroken: 7,
+    ListRefused: 8,
 }
 _EXIT_CODES = """\
 exit codes:
@@ -51,6 +55,7 @@ exit codes:
   5  the server cannot start, for example because the port is in use
   6  the account cannot be made or changed
   7  the security log does not hold
+  8  the list, or the registration that was named, cannot be used
 """
 _SETTINGS = f"""\
 settings:
@@ -190,6 +195,8 @@ def _parser() -> argparse.ArgumentParser:
     _command(actions, "show", _ca_show, "print the root certificate")
     log = commands.add_parser("audit", help="the log of security events")
     audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
+    _bulk.add(commands, _command)
+    _registrations.add(commands, _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")
     _command(commands, "settings", _show, "print the effective settings")
     return parser

@@ -53,3 +53,10 @@ class AuditBroken(CloudError):
 
     code = "CLD-006"
     action = "Compare it with a backup, and find out who could write to the database."
+
+
+class ListRefused(CloudError):
+    """A list of stations, or what was named of the queue, cannot be used."""
+
+    code = "CLD-007"
+    action = "Correct what is named, then run the command again."

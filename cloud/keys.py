@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from cloud.fleet.kept import Kept
     from cloud.fleet.media import MediaStore
     from cloud.realtime.bus import Bus
+    from cloud.registry.batches import Batches
     from cloud.registry.claims import Claims
     from cloud.registry.enrolment import Enrolment
+    from cloud.registry.legacy import Legacy
+    from cloud.registry.ownership import Ownership
+    from cloud.registry.queue import RegistrationQueue
+    from cloud.registry.replacement import Replacements
     from cloud.registry.tokens import DeviceTokens
     from cloud.security.device_auth import DeviceAuth
     from cloud.security.limits import Limits
@@ -38,6 +43,11 @@ LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 TOKENS: web.AppKey[DeviceTokens] = web.AppKey("tokens")
 DEVICE_AUTH: web.AppKey[DeviceAuth] = web.AppKey("device_auth")
 ENROLMENT: web.AppKey[Enrolment] = web.AppKey("enrolment")
+OWNERSHIP: web.AppKey[Ownership] = web.AppKey("ownership")
+REPLACEMENTS: web.AppKey[Replacements] = web.AppKey("replacements")
+BATCHES: web.AppKey[Batches] = web.AppKey("batches")
+QUEUE: web.AppKey[RegistrationQueue] = web.AppKey("registration_queue")
+LEGACY: web.AppKey[Legacy] = web.AppKey("legacy")
 CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
 HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")

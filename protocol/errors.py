@@ -105,6 +105,7 @@ WRONG_CODE = "wrong_code"
 TOO_MANY_ATTEMPTS = "too_many_attempts"
 CLAIM_EXPIRED = "claim_expired"
 CLAIM_DENIED = "claim_denied"
+RELEASED = "released"
 NOT_FOUND = "not_found"
 INVALID = "invalid"
 
@@ -125,6 +126,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     min_boot_ctr: int | None = None
     interval: int | None = None
     device: dict[str, Any] | None = None
+    user_action: str = ""
+    system_action: str = ""
 
 
 class Refusal(Exception):
@@ -171,6 +174,8 @@ class Refusal(Exception):
             retry_after=self.retry_after,
             min_boot_ctr=self.min_boot_ctr,
             device=self.device,
+            user_action=known.user_action if known else "",
+            system_action=known.system_action if known else "",
         )
 
 

@@ -68,6 +68,7 @@ class Trigger(StrEnum):
     RESUMED = "resumed"
     NETWORK_KNOWN = "network_known"
     LINK_UP = "link_up"
+    RELEASED = "released"
 
 
 Guard = Literal["claimed", "unclaimed"]
@@ -116,6 +117,8 @@ _SPECIFIED = (
 _LINK_REASON = "a cable was plugged in, or a known network came back, while the hotspot was open"
 _RESET_REASON = "a person must be able to start over from anywhere, not only from a running station"
 
+_RELEASE_REASON = "its owner gave it up at the cloud: it shows its card again, without a hand at the station"
+
 _OURS = (
     Edge(
         _T.RESUMED,
@@ -138,6 +141,10 @@ _OURS = (
         _S.UPDATING,
         _S.OPERATIONAL,
         reason="an update that was rolled back leaves a working station, with the cause kept in the record",
+    ),
+    *(
+        Edge(_T.RELEASED, source, _S.NETWORK_READY, reason=_RELEASE_REASON)
+        for source in (_S.ACTIVATING, _S.OPERATIONAL, _S.UPDATING, _S.RECONNECTING)
     ),
     *(
         Edge(_T.RESET_REQUESTED, source, _S.SETUP, reason=_RESET_REASON)

@@ -23,7 +23,7 @@ from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, Refused, Unreachable, trust
 from appliance.uplink.time import CloudTime
 from protocol.codes import CodeRefused, parse_claim_token
-from protocol.messages import NetworkInfo
+from protocol.messages import ClaimPending, NetworkInfo
 
 WAIT_S = 120.0
 _TRIES_S = (2.0, 4.0, 8.0)
@@ -114,7 +114,12 @@ async def _claim(claiming: Claiming, token: str, url: str) -> Credentials:
     tries = iter(_TRIES_S)
     while True:
         try:
-            return from_claim(await claiming.with_token(token, network), url)
+            answer = await claiming.with_token(token, network)
+            if isinstance(answer, ClaimPending):
+                hint = "Answer the question in your account, then run the command again with the same code."
+                told = "Your account asks whether this is a new card of a station that you have."
+                raise CommandFailed(Exit.WAITING, told, hint)
+            return from_claim(answer, url)
         except Refused as refusal:
             raise CommandFailed(Exit.REFUSED, str(refusal), "Ask your account for a new code.") from None
         except Unreachable as error:

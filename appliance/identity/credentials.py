@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from appliance.files import private_folder, write_atomically
+from appliance.files import private_folder, remove_durably, write_atomically
 from protocol.codes import from_base64url
 from protocol.messages import ApiEndpoints, ClaimComplete, ConfigKey
 
@@ -93,6 +93,11 @@ class CredentialsFile:
         """Makes them durable, then current. Blocks for two fsyncs."""
         write_atomically(self._path, msgspec.json.encode(credentials))
         self.current = credentials
+
+    def forget(self) -> None:
+        """The station belongs to nobody. Blocks for an fsync."""
+        remove_durably(self._path)
+        self.current = None
 
     def rename(self, name: str) -> None:
         """The owner's new name for the station. Blocks for two fsyncs."""

@@ -5,6 +5,7 @@ import logging
 
 from appliance.device import Device
 from appliance.files import to_the_end
+from appliance.ownership import forget_owner, is_release
 from appliance.uplink.client import Refused, Unreachable
 from protocol.messages import ConfigAnswer
 from statemachine.lifecycle import Trigger
@@ -26,6 +27,9 @@ async def run(device: Device) -> Trigger:
             await device.journal.fail("REG-005", str(error))
             await asyncio.sleep(RETRY_S)
         except Refused as refusal:
+            if is_release(refusal):
+                await forget_owner(device)
+                return Trigger.RELEASED
             if refusal.status not in (429, 500, 502, 503, 504):
                 await device.journal.fail(refusal.code or "REG-004", str(refusal))
                 return Trigger.ACTIVATION_FAILED

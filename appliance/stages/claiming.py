@@ -36,7 +36,7 @@ async def run(device: Device) -> Trigger:
             await device.journal.fail(refusal.code or "REG-005", str(refusal))
             await asyncio.sleep(max(wait, refusal.retry_after or 0.0))
         else:
-            return await _keep(device, answer) if answer else await _again(device)
+            return await _keep(device, answer) if answer else await _again(device, claim_id=device.claim.id)
     return Trigger.CLAIM_FAILED
 
 
@@ -46,10 +46,20 @@ async def _complete(device: Device) -> ClaimComplete | None:
     if claim.complete is not None:
         return claim.complete
     if token is not None:
-        return await device.claiming.with_token(token, device.network_info())
+        return await _with_token(device, token)
     if claim.challenge is None and claim.id is not None:
         claim.challenge = await device.claiming.person_came(claim.id)
     return await device.claiming.prove(claim.challenge) if claim.challenge else None
+
+
+async def _with_token(device: Device, token: str) -> ClaimComplete | None:
+    """None when its person is asked first; the token is used up, and the claim goes on as with a card."""
+    answer = await device.claiming.with_token(token, device.network_info())
+    if isinstance(answer, ClaimComplete):
+        return answer
+    device.claim.id, device.claim.interval = answer.claim_id, float(answer.interval)
+    log.info("claim %s waits for its person, who may have this station already", answer.claim_id)
+    return None
 
 
 async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
@@ -72,8 +82,9 @@ async def _failed(device: Device, refusal: Refused) -> Trigger:
     return await _again(device)
 
 
-async def _again(device: Device) -> Trigger:
-    """A used token and a used challenge are worth nothing; the card still is."""
+async def _again(device: Device, *, claim_id: str | None = None) -> Trigger:
+    """A used token and a used challenge are worth nothing; the card still is, and so is an open claim."""
     device.claim.clear()
-    await device.journal.change(lambda record: replace(record, claim_token=None))
+    device.claim.id = claim_id
+    await device.journal.change(lambda record: replace(record, claim_token=None, claim_id=claim_id))
     return Trigger.CLAIM_FAILED

@@ -10,6 +10,8 @@ REST_S = 3600.0
 
 async def run(device: Device) -> Trigger:
     """Until the link is lost, an update is there, or an hour has passed."""
+    if not device.claimed:  # released in a state that had no way out, or just before a power cut
+        return Trigger.RELEASED
     await device.network.stop_hotspot()
     device.heartbeat.kick()
     if device.envelope is not None:

@@ -39,10 +39,12 @@ class Claiming:
         self._client = client
         self._hardware = hardware
 
-    async def with_token(self, token: str, network: NetworkInfo) -> ClaimComplete:
-        """A person has given this station a token: one message does it all."""
-        reply = await self._post("claim", self._request(network, claim_token=token))
-        return reply.read(ClaimComplete)
+    async def with_token(self, token: str, network: NetworkInfo) -> ClaimPending | ClaimComplete:
+        """A person has given this station a token: one message does it all.
+
+        Pending when the cloud first asks its person whether this is a new card of a station they have.
+        """
+        return _read(await self._post("claim", self._request(network, claim_token=token)))
 
     async def with_card(self, card: Card, network: NetworkInfo) -> ClaimPending | ClaimComplete:
         """The station shows its card; the cloud keeps the codes until a person comes.
@@ -52,10 +54,7 @@ class Claiming:
         request = self._request(
             network, registration_type="device_code", pin=card.pin, link_secret=card.link_secret
         )
-        reply = await self._post("claim", request)
-        if reply.status == 202:
-            return reply.read(ClaimPending)
-        return reply.read(ClaimComplete)
+        return _read(await self._post("claim", request))
 
     async def person_came(self, claim_id: str) -> ValidateAnswer | None:
         """The challenge, once a person has come; None while nobody has."""
@@ -88,6 +87,10 @@ class Claiming:
 
     async def _post(self, action: str, message: msgspec.Struct) -> Reply:
         return await self._client.send("POST", f"/v1/devices/{action}", msgspec.json.encode(message))
+
+
+def _read(reply: Reply) -> ClaimPending | ClaimComplete:
+    return reply.read(ClaimPending) if reply.status == 202 else reply.read(ClaimComplete)
 
 
 def needs_new_pin(refusal: Refused) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
+from protocol.errors import RELEASED
 from protocol.messages import CommandAck, ConfigUpdates, HeartbeatAnswer, HeartbeatRequest
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ class Owner(Protocol):
 
     def configured(self, update: ConfigUpdates) -> None:
         """A newer configuration is there."""
+
+    async def released(self) -> None:
+        """The owner gave the station up."""
 
     def advised(self, answer: HeartbeatAnswer) -> None:
         """Warnings and recommendations to show."""
@@ -87,6 +91,8 @@ class Heartbeat:
             return RETRY_S
         except Refused as refusal:
             self._say(f"refused: {refusal}")
+            if refusal.reason == RELEASED:
+                await self._owner.released()
             return max(RETRY_S, refusal.retry_after or 0.0)
         self._say(None)
         return pause

@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from cloud.api.bodies import answer, read_json
-from cloud.api.routing import Guard, Route
+from cloud.api.routing import Guard, Parameter, Route
 from cloud.keys import CLAIMS, ENROLMENT
 from cloud.security.device_auth import Claimant
 from cloud.security.network import client_network
 from cloud.security.scopes import Scope
 from cloud.security.sessions import Person
+from protocol.errors import INVALID, Refusal
 from protocol.messages import (
     ClaimComplete,
     ClaimPending,
@@ -42,8 +43,17 @@ async def initiate(request: web.Request, person: Person) -> web.Response:
 
 
 async def status(request: web.Request, viewer: str) -> web.Response:
-    """How far a claim is, for its person and its device."""
-    return answer(await request.app[CLAIMS].status(request.match_info["claim_id"], viewer))
+    """How far a claim is, for its person and its device; with `wait`, when it changes."""
+    wait, claims, claim_id = (
+        request.query.get("wait", "0"),
+        request.app[CLAIMS],
+        request.match_info["claim_id"],
+    )
+    if not (wait.isascii() and wait.isdigit() and len(wait) <= 4):
+        raise Refusal("REG-007", INVALID, "wait is a number of seconds.", field="$.wait")
+    if int(wait):
+        return answer(await claims.next_status(claim_id, viewer, int(wait)))
+    return answer(await claims.status(claim_id, viewer))
 
 
 async def claim(request: web.Request, claimant: Claimant, message: ClaimRequest) -> web.Response:
@@ -93,6 +103,14 @@ ROUTES = (
         "How far a claim is",
         answers={200: ClaimStatus},
         scope=Scope.CLAIM,
+        parameters=[
+            Parameter(
+                "wait",
+                "query",
+                "Answer at the next change, or after so many seconds; 25 at most",
+                {"type": "integer", "minimum": 0},
+            )
+        ],
     ),
     Route(
         "POST",

@@ -18,9 +18,11 @@ _SECURITY: Mapping[Guard, list[dict[str, list[str]]]] = {
     Guard.PERSON: [{"session": []}],
     Guard.DEVICE: [{"signature": []}],
     Guard.KEY: [{"signature": []}],
+    Guard.REGISTRATION_TOKEN: [{"registration_token": []}],
     Guard.PERSON_OR_KEY: [{"session": []}, {"signature": []}],
 }
 _SCHEMES = {
+    "registration_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "session": {"type": "apiKey", "in": "cookie", "name": "session", "description": "A signed-in person."},
     "signature": {
         "type": "apiKey",

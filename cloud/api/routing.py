@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from cloud.api.bodies import signed_request, unpacked
-from cloud.keys import DEVICE_AUTH
+from cloud.keys import DEVICE_AUTH, LEGACY
 from cloud.registry.authority import public_key_of
 from cloud.security.device_auth import Claimant
 from cloud.security.scopes import Scope
@@ -33,6 +33,8 @@ class Guard(Enum):
     """A claimed device, that of the path: handler(request, device, body)."""
     KEY = "key"
     """Whoever proves the key of the message: handler(request, claimant, message)."""
+    REGISTRATION_TOKEN = "registration token"  # noqa: S105 - the name of a guard
+    """Whoever holds a person's registration token: handler(request, account_id)."""
     PERSON_OR_KEY = "person or key"
     """handler(request, viewer): an account id or a keyid."""
 
@@ -143,10 +145,21 @@ def _person_or_key(route: Route) -> Handler:
     return handle
 
 
+def _registration_token(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not given.strip():
+            raise Refusal(None, "sign_in", "Send a registration token as Bearer.", status=401)
+        return await route.handler(request, request.app[LEGACY].account_of(given.strip()))
+
+    return handle
+
+
 _GUARDS: Mapping[Guard, Callable[[Route], Handler]] = {
     Guard.PUBLIC: _public,
     Guard.PERSON: _person,
     Guard.DEVICE: _device,
     Guard.KEY: _key,
+    Guard.REGISTRATION_TOKEN: _registration_token,
     Guard.PERSON_OR_KEY: _person_or_key,
 }

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from cloud.api import audit, claims, fleet, health, sharing, stations, uploads
+from cloud.api import (
+    audit,
+    bulk,
+    claims,
+    fleet,
+    health,
+    ownership,
+    registrations,
+    sharing,
+    stations,
+    uploads,
+)
 from cloud.api.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,4 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *fleet.ROUTES,
     *audit.ROUTES,
     *sharing.ROUTES,
+    *registrations.ROUTES,
+    *bulk.ROUTES,
+    *ownership.ROUTES,
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from cloud.dashboard.claim_view import ClaimPage, claim_page
 from cloud.dashboard.rendering import page
+from cloud.dashboard.replacing import questions
 from cloud.keys import CLAIMS, FLEET
 from cloud.security.sessions import Person, require_person
+from protocol.errors import Refusal
+from protocol.ownership_messages import Replacement
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -17,7 +22,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     claim = await _claim(request, person, claim_id)
     poll = "/v1/devices" if claim.device_id else f"/v1/devices/claim-status/{claim_id}"
     live = {"poll": poll, "source": None, "device": claim.device_id} if claim.open else None
-    return page(request, "progress.html", claim=claim, live=live)
+    asked = await _asked(request, person, claim_id)
+    return page(request, "progress.html", claim=claim, live=live, questions=asked, error=None)
 
 
 async def _claim(request: web.Request, person: Person, claim_id: str) -> ClaimPage:
@@ -37,6 +43,17 @@ async def _claim(request: web.Request, person: Person, claim_id: str) -> ClaimPa
         device_id=view.device_id,
         operational=operational,
     )
+
+
+async def _asked(request: web.Request, person: Person, claim_id: str) -> Sequence[Replacement]:
+    """Whether the person's new station is a new card of one that they have."""
+    view = await request.app[CLAIMS].mine(person.account_id, claim_id)
+    if view.replaces is None:
+        return []
+    try:
+        return await questions(request, person.account_id, view.replaces, claim_id=claim_id)
+    except Refusal:  # somebody else's station: a stranger learns nothing of it
+        return []
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,17 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_OURS = ("/sign-in", "/sign-out", "/stations", "/claims", "/claim", "/account", "/invitations", "/static")
+_OURS = (
+    "/sign-in",
+    "/sign-out",
+    "/stations",
+    "/claims",
+    "/claim",
+    "/account",
+    "/invitations",
+    "/transfer",
+    "/static",
+)
 _SORRY = N_("Something broke on our side")
 _LATER = N_("Try again in a minute. Your stations go on working meanwhile.")
 

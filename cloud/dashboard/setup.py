@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, audit, claiming, entrance, events, people, stations
+from cloud.dashboard import (
+    account,
+    adding,
+    audit,
+    bulk,
+    claiming,
+    entrance,
+    events,
+    ownership,
+    people,
+    replacing,
+    stations,
+)
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -31,6 +43,9 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/stations/code", adding.code),
             web.get("/claims/{id}", claiming.show),
             web.post("/claims/{id}/cancel", claiming.cancel),
+            *bulk.ROUTES,
+            *ownership.ROUTES,
+            *replacing.ROUTES,
             web.get("/stations/{id}", stations.station),
             web.post("/stations/{id}/name", stations.rename),
             web.get("/stations/{id}/people", people.show),

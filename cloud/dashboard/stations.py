@@ -11,6 +11,7 @@ from cloud.dashboard import station_view, words
 from cloud.dashboard.forms import FormError, from_refusal
 from cloud.dashboard.people import ROLES
 from cloud.dashboard.rendering import page
+from cloud.dashboard.replacing import questions
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventSummary, MediaItem
 from cloud.keys import CLAIMS, FLEET
 from cloud.security.sessions import Person, read_form, require_person
@@ -64,6 +65,7 @@ async def fleet(request: web.Request) -> web.StreamResponse:
     tiles = [tile(summary) for summary in await request.app[FLEET].list(person.account_id)]
     arriving = await request.app[CLAIMS].open_of(person.account_id)
     live = {"poll": "/v1/devices", "device": None, "source": None}
+    former = bool(await request.app[FLEET].former(person.account_id))
     return page(
         request,
         "fleet.html",
@@ -72,6 +74,7 @@ async def fleet(request: web.Request) -> web.StreamResponse:
         invitations=await request.app[SHARING].invitations(person),
         roles=ROLES,
         counts=counts(tiles),
+        former=former,
         live=live,
     )
 
@@ -83,12 +86,17 @@ def tile(summary: DeviceSummary) -> Tile:
         id=summary.id,
         name=summary.name,
         tone=summary.tone,
-        label=words.station_label(summary.state, online=summary.online),
+        label=words.station_label(_state(summary), online=summary.online),
         last_seen_ms=summary.last_seen_ms,
         waiting=summary.backlog_count,
         picture=picture(summary.id, last.media) if last else None,
         role=summary.role or "owner",
     )
+
+
+def _state(station: DeviceSummary) -> str | None:
+    """What it said last, unless it is the person's no more."""
+    return "released" if station.status == "released" else station.state
 
 
 def counts(tiles: Sequence[Tile]) -> list[tuple[str, str, int]]:
@@ -157,8 +165,8 @@ async def _station(
         status=400 if error else 200,
         station=device,
         roles=ROLES,
-        label=words.station_label(device.state, online=device.online),
-        advice=words.station_advice(device.state, online=device.online),
+        label=words.station_label(_state(device), online=device.online),
+        advice=words.station_advice(_state(device), online=device.online),
         facts=station_view.facts(device.reported, device.network, online=device.online),
         host=station_view.host_facts(device.reported),
         about=station_view.about_facts(device.info, device.location, _version(device)),
@@ -168,6 +176,9 @@ async def _station(
         older=seen.next_before,
         before=before,
         log=[event_tile(device_id, event) for event in log],
+        questions=[]
+        if device.status == "released"
+        else await questions(request, person.account_id, device_id),
         error=error,
         typed=device.name if typed is None else typed,
         live={"poll": "/v1/devices", "device": device_id, "source": None},

@@ -36,6 +36,8 @@ _STATES = {
 
 def station_label(state: str | None, *, online: bool) -> str:
     """A station's state in a word or two. What is not heard from is offline, whatever it said last."""
+    if state == "released":
+        return N_("Released")
     if state is None:
         return N_("Not heard from yet")
     return _STATES.get(state, N_("Unknown state")) if online else N_("Offline")
@@ -52,6 +54,8 @@ _ADVICE = {
 
 def station_advice(state: str | None, *, online: bool) -> str:
     """What to know or to do about a state, in a sentence or two; empty when all is well."""
+    if state == "released":
+        return N_("You gave it up. Its history up to then stays here for you to read.")
     if state is None:
         return N_("It is yours. It starts now, and reports within three minutes if it has power and network.")
     if not online:

@@ -46,6 +46,10 @@ class Fleet:
         """All stations of their own and all that others share with them, by name."""
         return await self._db.read(partial(self._list, account_id))
 
+    async def former(self, account_id: str) -> Sequence[DeviceSummary]:
+        """The stations that the person released, the last one first."""
+        return await self._db.read(lambda c: self.summaries(c, queries.former_devices_of(c, account_id)))
+
     def _list(self, account_id: str, connection: Connection) -> Sequence[DeviceSummary]:
         rows = queries.devices_of(connection, account_id)
         return [
@@ -104,6 +108,7 @@ class Fleet:
             config_version_desired=queries.desired_version(connection, device_id),
             config_version_reported=row.config_version_reported,
             config_error=row.config_error,
+            clone_ms=row.clone_ms,
             certificate_not_after_ms=queries.certificate_end(connection, device_id),
         )
 

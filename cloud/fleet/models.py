@@ -83,6 +83,8 @@ class DeviceDetail(DeviceSummary, kw_only=True):
     config_version_reported: int
     config_error: str | None
     certificate_not_after_ms: int | None
+    clone_ms: int | None = None
+    """When two keys were last seen to talk from this station's machine; None while all is well."""
 
 
 class DeviceList(Answer):

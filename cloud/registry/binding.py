@@ -72,7 +72,7 @@ def person_came(
         return match.id, [match.id]
     expectation = _expect(connection, account_id, card, name, location, now_ms)
     for row in waiting:
-        _count_failure(connection, row.id, row.attempts + 1, account_id, now_ms)
+        count_failure(connection, row.id, row.attempts + 1, account_id, now_ms)
     if waiting:
         records.expire(connection, expectation, WRONG_CODE, "REG-004")
     return expectation, [expectation, *(row.id for row in waiting)]
@@ -121,7 +121,8 @@ def _expected(connection: Connection, short: str, now_ms: int) -> Sequence[Row[A
 
 def _close_stale(connection: Connection, keyid: str) -> None:
     """A record whose time ran out keeps its place in the index of live keys until it is closed."""
-    for stale in connection.execute(select(claim.c.id).where(claim.c.keyid == keyid)).scalars().all():
+    live = (claim.c.keyid == keyid) & claim.c.status.in_(("scanning", "claiming"))
+    for stale in connection.execute(select(claim.c.id).where(live)).scalars().all():
         records.expire(connection, stale, CLAIM_EXPIRED, "REG-002")
 
 
@@ -191,9 +192,8 @@ def station(request: ClaimRequest, claimant: Claimant) -> dict[str, Any]:
     }
 
 
-def _count_failure(
-    connection: Connection, claim_id: str, attempts: int, account_id: str, now_ms: int
-) -> None:
+def count_failure(connection: Connection, claim_id: str, attempts: int, account_id: str, now_ms: int) -> None:
+    """One wrong code more; the fifth closes the claim."""
     records.change(connection, claim_id, attempts=attempts)
     audit.record(connection, now_ms, f"person:{account_id}", WRONG_CODE, claim_id, attempts=attempts)
     if attempts >= MAX_ATTEMPTS:

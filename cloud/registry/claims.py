@@ -7,6 +7,7 @@ There is one record from the first word to the finished station. The rules live 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, select
 
-from cloud.registry import binding, records, views
+from cloud.registry import binding, queue, records, views
 from cloud.registry.news import ClaimNews
+from cloud.registry.preauthorised import BATCH
 from cloud.registry.views import ClaimView
 from cloud.security import audit
 from cloud.security.limits import Limits
@@ -35,6 +37,7 @@ from protocol.messages import (
 )
 
 MAX_OPEN_TOKENS = 5
+LONGEST_WAIT_S = 25
 _KEEP_EXPIRED_MS = 24 * 3600 * 1000
 
 
@@ -91,10 +94,16 @@ class Claims:
         card = self._card(request)
         location = msgspec.to_builtins(request.location)
         now = self._unix_ms()
-        claim_id, changed = await self._db.write(
-            lambda c: binding.person_came(c, account_id, card, request.name, location, now)
-        )
+
+        def change(connection: Connection) -> tuple[str, list[str]]:
+            found = binding.person_came(connection, account_id, card, request.name, location, now)
+            if found[1]:
+                queue.put(connection, queue.INITIATED, found[0], account_id, now)
+            return found
+
+        claim_id, changed = await self._db.write(change)
         await self._news.publish(changed)
+        self._news.put()
         row = await self._db.read(partial(records.get, claim_id=claim_id))
         return views.initiate_answer(self._settings.base, row, self._unix_ms())
 
@@ -133,6 +142,7 @@ class Claims:
         row = await self._db.write(partial(_open_token, account_id=account_id, now_ms=now, values=values))
         if isinstance(row, Refusal):
             raise row
+        self._news.put()
         return row, token
 
     async def cancel(self, account_id: str, claim_id: str) -> None:
@@ -152,9 +162,11 @@ class Claims:
         return views.view(await self._own(account_id, claim_id), self._unix_ms())
 
     async def open_of(self, account_id: str) -> Sequence[ClaimView]:
-        """One's own records that are still open, newest first."""
+        """One's own records that are still open, newest first; a batch would fill the page and stays away."""
         now = self._unix_ms()
-        query = records.live(now).where(claim.c.account_id == account_id)
+        of_a_batch = claim.c.batch_id.startswith(BATCH, autoescape=True)
+        mine = (claim.c.account_id == account_id) & (claim.c.batch_id.is_(None) | ~of_a_batch)
+        query = records.live(now).where(mine)
         rows = await self._db.read(lambda c: c.execute(query).all())
         return [views.view(row, now) for row in reversed(rows)]
 
@@ -164,6 +176,17 @@ class Claims:
         if row is None or viewer not in (row.account_id, row.keyid):
             raise not_found()
         return views.status(row, self._settings.poll_interval, self._unix_ms())
+
+    async def next_status(self, claim_id: str, viewer: str, wait_s: int) -> ClaimStatus:
+        """`status`, after a change or after `wait_s` seconds, whichever comes first. Raises `not_found`."""
+        with self._news.watching(claim_id) as changed, contextlib.suppress(TimeoutError):
+            first = told = await self.status(claim_id, viewer)
+            async with asyncio.timeout(min(wait_s, LONGEST_WAIT_S)):
+                while told.status not in ("success", "expired") and _same(first, told):
+                    await changed.wait()
+                    changed.clear()
+                    told = await self.status(claim_id, viewer)
+        return await self.status(claim_id, viewer)
 
     async def _own(self, account_id: str, claim_id: str) -> Row[Any]:
         row = await self._db.read(partial(_found, claim_id=claim_id))
@@ -175,6 +198,10 @@ class Claims:
         """Closes claims whose time ran out, tells their persons, and forgets closed ones after a day."""
         now = self._unix_ms()
         await self._news.publish(await self._db.write(partial(_sweep, now_ms=now)))
+
+
+def _same(one: ClaimStatus, other: ClaimStatus) -> bool:
+    return (one.status, one.progress) == (other.status, other.progress)
 
 
 def _parsed(field: str, parse: Callable[[str], str], text: str | None) -> str:
@@ -192,7 +219,7 @@ def _open_token(
     connection: Connection, account_id: str, now_ms: int, values: dict[str, Any]
 ) -> Row[Any] | Refusal:
     open_ones = records.live(now_ms, "pending").where(
-        claim.c.account_id == account_id, claim.c.mode == "token"
+        claim.c.account_id == account_id, claim.c.mode == "token", claim.c.batch_id.is_(None)
     )
     rows = connection.execute(open_ones).all()
     if len(rows) >= MAX_OPEN_TOKENS:
@@ -201,6 +228,7 @@ def _open_token(
             "REG-006", "too_many_open", "Too many open claims; use or cancel one.", retry_after=wait
         )
     audit.record(connection, now_ms, f"person:{account_id}", "claim_opened", values["id"])
+    queue.put(connection, queue.INITIATED, values["id"], account_id, now_ms)
     return records.add(connection, **values)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from cloud.fleet.configuration import Configurations, current
-from cloud.registry import records
-from cloud.registry.authority import Authority, public_pem
+from cloud.registry import fingerprints, preauthorised, queue, records
+from cloud.registry.authority import Authority
+from cloud.registry.keys import give_key, revoke_keys
 from cloud.registry.tokens import DeviceTokens
 from cloud.security import audit
 from cloud.security.device_auth import Claimant
@@ -21,7 +22,7 @@ from cloud.settings import Settings
 from cloud.store.schema import certificate, claim, device, device_key
 from protocol.clock import from_unix
 from protocol.codes import short_id, ulid
-from protocol.errors import Refusal
+from protocol.errors import CLAIM_DENIED, Refusal
 from protocol.messages import ApiEndpoints, ClaimComplete
 
 
@@ -29,9 +30,14 @@ class Completion:
     """Makes stations out of proven claims."""
 
     def __init__(
-        self, settings: Settings, authority: Authority, tokens: DeviceTokens, configurations: Configurations
+        self,
+        settings: Settings,
+        authority: Authority,
+        tokens: DeviceTokens,
+        configurations: Configurations,
+        pepper: bytes,
     ) -> None:
-        self._base = settings.base
+        self._base, self._pepper = settings.base, pepper
         self._life = timedelta(days=settings.certificate_days)
         self._authority, self._tokens, self._configurations = authority, tokens, configurations
 
@@ -40,7 +46,12 @@ class Completion:
     ) -> ClaimComplete | Refusal:
         """Finishes an open claim that has an account and hardware. A refusal has closed the claim."""
         known = owner_of(connection, claimant.keyid)
-        if known is None:
+        if known is None and row.replaces is not None and row.consent == "yes":
+            device_id = self._replace(connection, row, claimant, now_ms)
+            if device_id is None:
+                records.expire(connection, row.id, CLAIM_DENIED, "REG-002")
+                return records.over(CLAIM_DENIED)
+        elif known is None:
             device_id = self._make(connection, row, claimant, now_ms)
         elif known.account_id == row.account_id and known.active:
             device_id = known.device_id
@@ -53,6 +64,8 @@ class Completion:
         audit.record(
             connection, now_ms, f"person:{row.account_id}", "claim_succeeded", device_id, claim=row.id
         )
+        preauthorised.purge(connection, claimant.keyid)
+        queue.put(connection, queue.REGISTERED, row.id, row.account_id, now_ms)
         return self.answer(connection, device_id, claimant, now_ms)
 
     def _make(self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int) -> str:
@@ -70,23 +83,41 @@ class Completion:
                 name=name,
                 location=location,
                 info=hardware["info"],
-                fingerprint=hardware["fingerprint"],
                 network=hardware["network"],
                 status="active",
                 created=now_ms,
             )
         )
-        connection.execute(
-            insert(device_key).values(
-                keyid=claimant.keyid,
-                device_id=device_id,
-                public_key=public_pem(claimant.key),
-                status="active",
-                created=now_ms,
-            )
-        )
+        give_key(connection, device_id, claimant, now_ms)
+        fingerprints.keep(connection, device_id, fingerprints.parts(self._pepper, hardware))
         self._certify(connection, device_id, claimant, now_ms)
         self._configurations.first(connection, device_id, name, location, now_ms)
+        return device_id
+
+    def _replace(self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int) -> str | None:
+        """The station goes on with another key; only now does the old one end. None when it is gone."""
+        hers = (device.c.id == row.replaces) & (device.c.account_id == row.account_id)
+        if connection.execute(select(device.c.id).where(hers, device.c.status == "active")).first() is None:
+            return None
+        hardware, device_id = row.hardware, str(row.replaces)
+        told = {
+            "hardware_id": hardware["hardware_id"],
+            "info": hardware["info"],
+            "network": hardware["network"],
+        }
+        fresh = {"boot_counter": -1, "heartbeat_seq": -1, "config_version_reported": 0, "clone_ms": None}
+        connection.execute(
+            update(device)
+            .where(device.c.id == device_id)
+            .values(**told, **fresh, fingerprint=None, short_id=short_id(claimant.keyid))
+        )
+        give_key(connection, device_id, claimant, now_ms)
+        revoke_keys(connection, device_id, keep=claimant.keyid)
+        fingerprints.keep(connection, device_id, fingerprints.parts(self._pepper, hardware))
+        self._certify(connection, device_id, claimant, now_ms)
+        audit.record(
+            connection, now_ms, f"person:{row.account_id}", "storage_replaced", device_id, key=claimant.keyid
+        )
         return device_id
 
     def _certify(self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int) -> None:
@@ -138,12 +169,12 @@ class Completion:
 
 
 def owner_of(connection: Connection, keyid: str) -> Row[Any] | None:
-    """(device_id, account_id, active) of the station that has this key."""
+    """(device_id, account_id, active) of the station that has this key; None when it was released."""
     active = (device_key.c.status == "active") & (device.c.status == "active")
     query = (
         select(device_key.c.device_id, device.c.account_id, active.label("active"))
         .join_from(device_key, device)
-        .where(device_key.c.keyid == keyid)
+        .where(device_key.c.keyid == keyid, device.c.status != "released")
     )
     return connection.execute(query).first()
 

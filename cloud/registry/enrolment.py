@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from cloud.registry import binding, proof, records
+from cloud.registry import binding, fingerprints, preauthorised, proof, queue, records, replacement
 from cloud.registry.completion import Completion, owner_of
 from cloud.registry.news import ClaimNews
 from cloud.security.device_auth import Claimant
@@ -52,15 +52,15 @@ class Enrolment:
         """A station that proved its key wants to become somebody's. Raises `Refusal`."""
         if request.claim_token is not None:
             return await self._with_token(request, request.claim_token, claimant)
+        known = await self._known_station(claimant) or await self._expected(request, claimant)
+        if known is not None:
+            return known
         if request.registration_type != "device_code":
             raise Refusal(
                 "REG-007", INVALID, "Give claim_token, or registration_type.", field="$.registration_type"
             )
         if request.pin is None:
             raise Refusal("REG-007", INVALID, "A device code needs a PIN.", field="$.pin")
-        known = await self._known_station(claimant)
-        if known is not None:
-            return known
         return await self._with_card(request, request.pin, claimant, address)
 
     async def _known_station(self, claimant: Claimant) -> Outcome | None:
@@ -73,6 +73,26 @@ class Enrolment:
         now, device_id = self._unix_ms(), str(owner.device_id)
         answer = await self._db.write(lambda c: self._completion.answer(c, device_id, claimant, now))
         return Outcome(200, answer)
+
+    async def _expected(self, request: ClaimRequest, claimant: Claimant) -> Outcome | None:
+        """A key that somebody waits for by its name needs no code (mode C)."""
+        now = self._unix_ms()
+        if await self._db.read(lambda c: preauthorised.waiting(c, claimant.keyid, now)) is None:
+            return None
+
+        def change(connection: Connection) -> tuple[Outcome | Refusal | None, str]:
+            row = preauthorised.waiting(connection, claimant.keyid, now)
+            if row is None:
+                return None, ""
+            preauthorised.make_room(connection, claimant.keyid)
+            seen = binding.station(request, claimant)
+            records.advance(connection, row.id, "scanning", hardware=seen["hardware"])
+            done = self._completion.complete(connection, records.get(connection, row.id), claimant, now)
+            return (done if isinstance(done, Refusal) else Outcome(201, done)), row.id
+
+        outcome, claim_id = await self._db.write(change)
+        await self._news.publish([claim_id] if claim_id else [])
+        return None if outcome is None else _or_raise(outcome)
 
     async def _with_token(self, request: ClaimRequest, token: str, claimant: Claimant) -> Outcome:
         now, token_hash = self._unix_ms(), codes.secret_hash(token)
@@ -94,10 +114,33 @@ class Enrolment:
             return self._again(connection, row, claimant, now)
         if reason := records.closed_reason(row, now):
             return records.over(reason)
-        seen = binding.station(request, claimant)
-        records.advance(connection, row.id, "scanning", hardware=seen["hardware"])
+        if row.keyid not in (None, claimant.keyid):
+            return Refusal("REG-003", "already_registered", "This claim code was used already.")
+        if row.keyid is None:
+            seen = binding.station(request, claimant)
+            records.advance(connection, row.id, "scanning", hardware=seen["hardware"])
+            if self._must_ask(connection, row.id, claimant):
+                return self._hold(connection, row.id, seen, now)
+        elif replacement.held(connection, row):
+            return Outcome(202, self._pending(row, now))
         done = self._completion.complete(connection, records.get(connection, row.id), claimant, now)
         return done if isinstance(done, Refusal) else Outcome(201, done)
+
+    def _must_ask(self, connection: Connection, claim_id: str, claimant: Claimant) -> bool:
+        """Whether this is another card of a station that the token's person has already."""
+        if owner_of(connection, claimant.keyid) is not None:
+            return False
+        row = records.get(connection, claim_id)
+        replacement.ask(connection, row, fingerprints.parts(self._pepper, row.hardware))
+        return replacement.held(connection, records.get(connection, claim_id))
+
+    def _hold(self, connection: Connection, claim_id: str, seen: dict[str, Any], now: int) -> Outcome:
+        """The token is used up by this key; its person says whether the station is a new one."""
+        preauthorised.make_room(connection, seen["keyid"])
+        expires = now + limits.CLAIM_LIFE_S * 1000
+        short = codes.short_id(seen["keyid"])
+        records.advance(connection, claim_id, "claiming", **seen, short_id=short, expires=expires)
+        return Outcome(202, self._pending(records.get(connection, claim_id), now))
 
     def _again(
         self, connection: Connection, row: Row[Any], claimant: Claimant, now: int
@@ -105,6 +148,9 @@ class Enrolment:
         """A claim that succeeded is asked for again: the same answer, for a while, to the same key only."""
         if row.keyid != claimant.keyid:
             return Refusal("REG-003", "already_registered", "This claim code was used already.")
+        owner = owner_of(connection, claimant.keyid)
+        if owner is None or owner.device_id != row.device_id:  # released in between
+            return records.over(CLAIM_EXPIRED)
         if now - row.completed > limits.REPEAT_WINDOW_S * 1000:
             return records.over(CLAIM_EXPIRED)
         return Outcome(200, self._completion.answer(connection, row.device_id, claimant, now))
@@ -116,11 +162,31 @@ class Enrolment:
             await self._limits.take("card-address", address, limits.ADDRESS_CODE_STARTS)
         short = codes.short_id(claimant.keyid)
         card = binding.codes(self._pepper, short, pin, request.link_secret)
-        found, changed = await self._db.write(lambda c: binding.station_came(c, request, claimant, card, now))
+        found, changed, asked = await self._db.write(lambda c: self._came(c, request, claimant, card, now))
         await self._news.publish(changed)
+        self._news.put()
+        if asked is not None:
+            self._news.ask(asked)
         if isinstance(found, Refusal):
             raise found
         return Outcome(202, self._pending(found, now))
+
+    def _came(
+        self,
+        connection: Connection,
+        request: ClaimRequest,
+        claimant: Claimant,
+        card: binding.Codes,
+        now: int,
+    ) -> tuple[Row[Any] | Refusal, list[str], str | None]:
+        """Beside what `binding` finds, the account that is asked whether this is a new card of theirs."""
+        found, changed = binding.station_came(connection, request, claimant, card, now)
+        if isinstance(found, Refusal):
+            return found, changed, None
+        if found.created == now or changed:
+            queue.put(connection, queue.INITIATED, found.id, found.account_id, now)
+        asked = replacement.ask(connection, found, fingerprints.parts(self._pepper, found.hardware))
+        return found, changed, asked
 
     def _pending(self, row: Row[Any], now_ms: int) -> ClaimPending:
         return ClaimPending(
@@ -144,7 +210,7 @@ class Enrolment:
             return not_found()
         if reason := records.closed_reason(row, now):
             return records.over(reason)
-        if row.status == "scanning":
+        if row.status == "scanning" or replacement.held(connection, row):
             if refusal := proof.too_early(row, self._settings.poll_interval, now):
                 return refusal
             records.change(connection, claim_id, polled=now)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import msgspec
@@ -17,10 +19,38 @@ class ClaimNews:
 
     def __init__(self, database: Database, bus: Bus, interval: int, unix_ms: Callable[[], int]) -> None:
         self._db, self._bus, self._interval, self._unix_ms = database, bus, interval, unix_ms
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._wake: Callable[[], None] = lambda: None
+
+    def ask(self, account_id: str) -> None:
+        """Something waits for this person's answer: their pages look again."""
+        self._bus.publish(account_id, "storage-question", {})
+
+    def when_put(self, wake: Callable[[], None]) -> None:
+        """`wake` is called after every commit that may have put something into the queue."""
+        self._wake = wake
+
+    def put(self) -> None:
+        """Something may wait in the queue."""
+        self._wake()
+
+    @contextmanager
+    def watching(self, claim_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set at the next change of a claim, from now on."""
+        event = asyncio.Event()
+        self._waiting.setdefault(claim_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[claim_id].discard(event)
+            if not self._waiting[claim_id]:
+                del self._waiting[claim_id]
 
     async def publish(self, claim_ids: Iterable[str]) -> None:
         """One message per record that belongs to somebody."""
         for claim_id in claim_ids:
+            for waiting in self._waiting.get(claim_id, ()):
+                waiting.set()
             row = await self._db.read(partial(records.find, claim_id=claim_id))
             if row is not None and row.account_id:
                 told = views.status(row, self._interval, self._unix_ms())

@@ -29,6 +29,8 @@ class ClaimView:
     error: str | None
     error_code: str | None
     device_id: str | None
+    replaces: str | None = None
+    """A station that this may be a new card of; whose it is must be asked before it is shown."""
 
 
 def view(row: Row[Any], now_ms: int) -> ClaimView:
@@ -46,6 +48,7 @@ def view(row: Row[Any], now_ms: int) -> ClaimView:
         told.error,
         told.error_code,
         told.device_id,
+        row.replaces if row.consent == "asked" else None,
     )
 
 

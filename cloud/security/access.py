@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from cloud.store.schema import account, device, share
-from protocol.errors import Refusal, not_found
+from protocol.errors import RELEASED, Refusal, not_found
 
 
 class Role(StrEnum):
@@ -42,13 +42,16 @@ RIGHTS: dict[Need, frozenset[Role]] = {
 
 
 def reachable(connection: Connection, account_id: str, device_id: str, need: Need) -> tuple[Row[Any], Role]:
-    """The station and what this person is to it. Raises `not_found`, and 403 for too small a role."""
-    row = connection.execute(
-        select(device).where(device.c.id == device_id, device.c.status != "released")
-    ).first()
+    """The station and what this person is to it. Raises `not_found`, and 403 for too small a role.
+
+    A station that was given up may be read by its former owner, and nothing else: 409.
+    """
+    row = connection.execute(select(device).where(device.c.id == device_id)).first()
     role = role_at(connection, account_id, row) if row is not None else None
     if row is None or role is None:
         raise not_found()
+    if row.status == "released" and need is not Need.READ:
+        raise Refusal(None, RELEASED, "This station was given up; only its past can be read.", status=409)
     if role not in RIGHTS[need]:
         detail = f"Only the owner may do this, or a technician; you are its {role}."
         if need is Need.OWN:

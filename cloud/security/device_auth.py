@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from cloud.security.replay import spend
 from cloud.store.engine import Database
 from cloud.store.schema import claim, device, device_key
 from protocol import signature
-from protocol.errors import CLOCK_SKEW, UNKNOWN_KEY, Refusal, not_found
+from protocol.errors import CLOCK_SKEW, RELEASED, UNKNOWN_KEY, Refusal, not_found
 from protocol.limits import Rate
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class DeviceAuth:
         self._db = database
         self._limits = limits
         self._unix_ms = unix_ms
+        self.when_revoked: Callable[[str], Awaitable[None]] | None = None
+        """Told of every proven use of a key that was revoked."""
 
     async def device(self, request: signature.Request, path_id: str | None) -> DevicePrincipal:
         """The device behind a request, which must be the one of the path. Raises `Refusal`."""
@@ -71,6 +73,10 @@ class DeviceAuth:
             raise Refusal("REG-004", UNKNOWN_KEY, "The cloud does not know this key.")
         await self._verify(parsed, request, _load(row.public_key))
         await self._spend(parsed)
+        if row.status == "released":
+            raise Refusal(None, RELEASED, "Its owner has released this station.", status=403)
+        if row.key_status == "revoked" and self.when_revoked is not None:
+            await self.when_revoked(parsed.keyid)
         if row.key_status != "active" or row.status != "active":
             await self._note(parsed.keyid, "revoked_use")
             raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)

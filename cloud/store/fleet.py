@@ -21,11 +21,15 @@ def devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
     return connection.execute(query.order_by(func.lower(device.c.name), device.c.id)).all()
 
 
+def former_devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
+    """The stations that a person released: their history stays."""
+    query = select(device).where(device.c.account_id == account_id, device.c.status == "released")
+    return connection.execute(query.order_by(device.c.released_ms.desc(), device.c.id)).all()
+
+
 def device_of(connection: Connection, account_id: str, device_id: str) -> Row[Any] | None:
-    """One station, if it is this person's."""
-    query = select(device).where(
-        device.c.id == device_id, device.c.account_id == account_id, device.c.status != "released"
-    )
+    """One station, if it is or was this person's; what was released may be read, and nothing else."""
+    query = select(device).where(device.c.id == device_id, device.c.account_id == account_id)
     return connection.execute(query).first()
 
 

@@ -93,6 +93,8 @@ device = Table(
     Column("config_version_reported", Integer, nullable=False, server_default="0"),
     Column("config_error", String(200)),
     Column("first_operational_ms", BigInteger),
+    Column("released_ms", BigInteger),
+    Column("clone_ms", BigInteger),  # when two keys of this hardware were last seen to talk
     _one_of("status", "active", "suspended", "released"),
 )
 
@@ -183,6 +185,9 @@ claim = Table(
     Column("completed", BigInteger),
     Column("polled", BigInteger),
     Column("device_id", ForeignKey("device.id")),
+    Column("batch_id", String(30), index=True),
+    Column("replaces", String(30), index=True),  # the station whose storage this claim's key may replace
+    Column("consent", String(5)),  # asked, yes, no
     _one_of("mode", "token", "device_code", "expectation"),
     _one_of("status", "pending", "scanning", "claiming", "success", "expired"),
 )
@@ -204,6 +209,50 @@ challenge = Table(
     Column("nonce_hash", String(64), nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("used", Boolean, nullable=False),
+)
+
+# --- ownership ----------------------------------------------------------------------------------------------
+
+# What makes a machine itself, as HMACs only: a copied database names no hardware.
+fingerprint_component = Table(
+    "fingerprint_component",
+    metadata,
+    Column("device_id", ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("mac", String(64), primary_key=True),
+    Index("ix_fingerprint_component_kind_mac", "kind", "mac"),
+)
+
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("status", String(10), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("accepted_by", String(30)),
+    Column("claim_id", String(30)),
+    _one_of("status", "open", "accepted", "withdrawn"),
+)
+
+registration = Table(
+    "registration",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("claim_id", String(30), nullable=False, index=True),
+    Column("account_id", String(30), index=True),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due", BigInteger, nullable=False),
+    Column("error", String(200)),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    _one_of("state", "queued", "leased", "done", "dead"),
+    Index("ix_registration_state_due", "state", "due"),
 )
 
 # --- configuration and commands -----------------------------------------------------------------------------

@@ -31,6 +31,7 @@ class Owner:
         self.updates: list[ConfigUpdates] = []
         self.answers: list[HeartbeatAnswer] = []
         self.described = 0
+        self.releases = 0
 
     def credentials(self) -> Credentials | None:
         return self.known
@@ -44,6 +45,9 @@ class Owner:
 
     def configured(self, update: ConfigUpdates) -> None:
         self.updates.append(update)
+
+    async def released(self) -> None:
+        self.releases += 1
 
     def advised(self, answer: HeartbeatAnswer) -> None:
         self.answers.append(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -65,6 +66,7 @@ class Station:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.pin, self.link_secret = new_pin(), new_link_secret()
         self.boot, self.sequence, self.beats = 1, 0, 0
+        self.serial = secrets.token_hex(8)
         self.device_id = ""
         self.certificate = ""
 
@@ -132,8 +134,8 @@ class Station:
 
     def claim_request(self, **changes: Any) -> ClaimRequest:
         values: dict[str, Any] = {
-            "hardware_id": "CPU_0000000000000001",
-            "hardware_fingerprint": HardwareFingerprint(cpu_id="1"),
+            "hardware_id": f"CPU_{self.serial}",
+            "hardware_fingerprint": HardwareFingerprint(cpu_id=self.serial),
             "device_info": DeviceInfo(model="Test board", firmware_version="1.0"),
             "csr": self.csr(),
             "boot_id": "boot-1",

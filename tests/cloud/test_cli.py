@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -71,9 +73,8 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    assert run("migrate", "--data-dir", tmp_path).stdout.startswith(
-        f"The database is at {newest()}, it was at nothing"
-    )
+    told = run("migrate", "--data-dir", tmp_path).stdout
+    assert told.startswith(f"The database is at {newest()}, it was at nothing")
     with sqlite3.connect(tmp_path / "cloud.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     assert "another version" in refused(run("migrate", "--data-dir", tmp_path), 4)
@@ -157,3 +158,52 @@ def test_the_demo_account_is_printed_once_and_kept_private(tmp_path: Path) -> No
         assert password not in process.log.read_text()
     finally:
         process.kill()
+
+
+def test_a_batch_prints_codes_and_writes_labels_that_only_the_owner_can_read(tmp_path: Path) -> None:
+    data, listed, sheet = tmp_path / "data", tmp_path / "roofs.csv", tmp_path / "labels.html"
+    listed.write_text('name,location\nRoof 1,"47.05, 8.31"\nRoof 2,\n')
+    assert run("ca", "init", "--data-dir", data).returncode == 0
+    refused(run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 7)
+    run("create-user", "ada@example.org", "--data-dir", data, "--password-stdin", text=PASSWORD)
+    done = run("batch", listed, "--owner", "Ada@example.org", "--data-dir", data, "--sheet", sheet)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["name"] for row in rows] == ["Roof 1", "Roof 2"]
+    assert sheet.stat().st_mode & 0o777 == 0o600
+    text = sheet.read_text()
+    assert all(row["claim_token"] in text for row in rows)
+    assert text.count("<path d=") >= 2
+    assert rows[0]["claim_token"].encode() not in (data / "cloud.db").read_bytes()
+    listed.write_text("name\n" + "R" * 81 + "\n")
+    assert "$.stations[0].name" in refused(
+        run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 7
+    )
+
+
+def test_a_list_of_keys_is_read_from_standard_input(tmp_path: Path) -> None:
+    assert run("ca", "init", "--data-dir", tmp_path).returncode == 0
+    run("create-user", "ada@example.org", "--data-dir", tmp_path, "--password-stdin", text=PASSWORD)
+    words = ("preauthorize", "-", "--owner", "ada@example.org", "--data-dir", tmp_path)
+    listed = f"keyid,name\n{'A' * 43},Roof\n{'B' * 43},\n"
+    assert "2 keys expected until" in run(*words, text=listed).stdout
+    assert "0 keys expected until" in run(*words, text=listed).stdout
+    refused(run(*words, text="keyid\nshort\n"), 7)
+
+
+def test_dead_registrations_are_shown_and_put_back(tmp_path: Path) -> None:
+    assert run("registrations", "ls", "--data-dir", tmp_path).stdout == "Nothing.\n"
+    row = ("reg_1", "DEVICE_REGISTERED", "clm_1", "dead", 5, 0, "away", 0, 0)
+    with sqlite3.connect(tmp_path / "cloud.db") as connection:
+        connection.execute(
+            "INSERT INTO registration (id, kind, claim_id, state, attempts, due, error, created, updated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+    shown = run("registrations", "ls", "--dead", "--data-dir", tmp_path).stdout
+    assert "reg_1  dead  5" in shown
+    assert "away" in shown
+    assert run("registrations", "retry", "reg_1", "--data-dir", tmp_path).stdout.startswith("1 put back")
+    assert "queued" in run("registrations", "ls", "--data-dir", tmp_path).stdout
+    refused(run("registrations", "retry", "reg_1", "--data-dir", tmp_path), 7)
+    assert run("registrations", "retry", "--data-dir", tmp_path).stdout.startswith("0 put back")

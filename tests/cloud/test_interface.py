@@ -38,7 +38,14 @@ SAMPLES = {
     "sha256": "0" * 64,
     "member_id": "usr_" + "0" * 26,
     "invitation_id": "inv_" + "0" * 26,
+    "batch_id": "bat_" + "0" * 26,
+    "message_id": "reg_" + "0" * 26,
 }
+GONE_FOR_ADA_TOO = {
+    "/v1/devices/{device_id}/replacements/{claim_id}",
+    "/v1/devices/registrations/{message_id}/retry",
+}
+"""Answers 404 to the owner as well, unless a new card asks, or a message is dead."""
 
 
 def filled(route: Route) -> str:
@@ -50,7 +57,7 @@ def served(cloud: Cloud) -> set[tuple[str, str]]:
     found = set()
     for route in cloud.app.router.routes():
         path = plain_path(str(route.resource.canonical)) if route.resource else ""
-        if path.startswith(("/v1", "/health")):
+        if path.startswith(("/v1", "/api/", "/health")):
             found.add((route.method, path))
     return found
 
@@ -127,6 +134,19 @@ async def test_a_person_needs_the_csrf_token_and_our_origin_to_change_anything(c
 
 
 # --- tenants; what persons get at every route is in `test_matrix` -------------------------------------------
+
+
+class Batch(msgspec.Struct):
+    """What is needed of a batch's answer."""
+
+    batch_id: str
+
+
+def body_for(route: Route) -> dict[str, Any]:
+    """Something that the route can read."""
+    if "commands" in route.path:
+        return {"type": "restart"}
+    return {"accept": False} if "replacements" in route.path else {"name": "Mine now"}
 
 
 async def test_a_station_sees_and_changes_nothing_of_another(cloud: Cloud) -> None:
