@@ -12,9 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from cloud import logs, server
+from cloud import certificates_cli, logs, server
 from cloud.app import unix_ms
-from cloud.errors import AccountRefused, CloudError, SecretMissing, SettingsError, StartError, StoreError
+from cloud.errors import (
+    AccountRefused,
+    CertificateUnknown,
+    CloudError,
+    SecretMissing,
+    SettingsError,
+    StartError,
+    StoreError,
+)
+from cloud.security import rollover
 from cloud.security.accounts import Accounts
 from cloud.security.limits import Limits
 from cloud.security.passwords import Passwords
@@ -23,7 +32,14 @@ from cloud.settings import ENVIRONMENT, FILE_VARIABLE, Settings, load
 from cloud.store.engine import Database
 from cloud.store.migrate import current, newest, upgrade
 
-_EXIT = {SettingsError: 3, SecretMissing: 3, StoreError: 4, StartError: 5, AccountRefused: 6}
+_EXIT = {
+    SettingsError: 3,
+    SecretMissing: 3,
+    StoreError: 4,
+    StartError: 5,
+    AccountRefused: 6,
+    CertificateUnknown: 2,
+}
 _EXIT_CODES = """\
 exit codes:
   0  done, or stopped by SIGTERM or SIGINT
@@ -123,6 +139,20 @@ def _ca_show(_chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _roll_over(chosen: argparse.Namespace, settings: Settings) -> int:
+    vault = Vault(settings.secrets)
+    vault.load()
+    name = rollover.roll_over(vault, chosen.kind, chosen.root_key)
+    print(f"Made a new {chosen.kind} key ({name}); the old one stays beside it. Restart the server.")
+    return 0
+
+
+def _forget(chosen: argparse.Namespace, settings: Settings) -> int:
+    count = rollover.forget(Vault(settings.secrets), chosen.kind)
+    print(f"Dropped {count} previous {chosen.kind} keys. Restart the server.")
+    return 0
+
+
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database)
@@ -175,6 +205,12 @@ def _parser() -> argparse.ArgumentParser:
     actions = authority.add_subparsers(required=True, metavar="ACTION")
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
+    roll = _command(actions, "roll-over", _roll_over, "put a new key beside the old one")
+    roll.add_argument("kind", choices=rollover.KINDS)
+    roll.add_argument("--root-key", type=Path, help="the root's key, for the intermediate")
+    drop = _command(actions, "forget", _forget, "drop the previous keys of a kind")
+    drop.add_argument("kind", choices=rollover.KINDS)
+    certificates_cli.add_commands(commands, _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")
     _command(commands, "settings", _show, "print the effective settings")
     return parser

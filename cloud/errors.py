@@ -46,3 +46,10 @@ class AccountRefused(CloudError):
 
     code = "CLD-005"
     action = "Correct the named value, then run the command again."
+
+
+class CertificateUnknown(CloudError):
+    """The command line names a station or a certificate that is not there."""
+
+    code = "CLD-010"
+    action = "`meteor-cloud certificates ls --all` lists them."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, claiming, entrance, events, stations
+from cloud.dashboard import account, adding, claiming, entrance, events, stations, trusting
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -30,6 +30,8 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/claims/{id}/cancel", claiming.cancel),
             web.get("/stations/{id}", stations.station),
             web.post("/stations/{id}/name", stations.rename),
+            web.post("/stations/{id}/approve", trusting.approve),
+            web.post("/stations/{id}/revoke", trusting.revoke),
             web.get("/stations/{id}/events/{event_id}", events.show),
             web.get("/static/{name}", static_file),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cloud.fleet.liveness import Liveness
+from cloud.fleet.trust import CertificateAlert
 from protocol.messages import Answer, DeviceInfo, HeartbeatRequest, Location, NetworkInfo
 
 Tone = Literal["running", "working", "waiting", "failed", "unknown"]
@@ -81,6 +82,7 @@ class DeviceDetail(DeviceSummary):
     config_version_reported: int
     config_error: str | None
     certificate_not_after_ms: int | None
+    certificate_alert: CertificateAlert | None
 
 
 class DeviceList(Answer):

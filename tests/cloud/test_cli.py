@@ -71,7 +71,7 @@ def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert run("migrate", "--data-dir", tmp_path).stdout.startswith(
-        "The database is at 0001, it was at nothing"
+        "The database is at 0004, it was at nothing"
     )
     with sqlite3.connect(tmp_path / "cloud.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")

@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from sqlalchemy import select
 
 from cloud import keys
 from cloud.api.openapi import plain_path
 from cloud.api.routing import Guard, Route
 from cloud.api.table import ROUTES
 from cloud.errors import StoreError
+from cloud.store.schema import certificate
 from protocol.codes import ulid, uuid7
 from protocol.errors import Problem, Refusal
 from tests.cloud.cloud_server import Cloud
@@ -26,6 +28,9 @@ from tests.cloud.station_client import Reply, Station
 
 PUBLIC = {
     ("GET", "/health"),
+    ("GET", "/crl"),
+    ("GET", "/time"),
+    ("GET", "/v1/keys"),
     ("GET", "/v1/jwks"),
     ("GET", "/v1/openapi.json"),
     ("OPTIONS", "/v1/devices/{device_id}/uploads"),
@@ -36,6 +41,7 @@ SAMPLES = {
     "upload_id": "upl_" + "0" * 26,
     "event_id": uuid7(0),
     "sha256": "0" * 64,
+    "serial": "0" * 32,
 }
 
 
@@ -48,7 +54,7 @@ def served(cloud: Cloud) -> set[tuple[str, str]]:
     found = set()
     for route in cloud.app.router.routes():
         path = plain_path(str(route.resource.canonical)) if route.resource else ""
-        if path.startswith(("/v1", "/health")):
+        if path.startswith(("/v1", "/health", "/crl", "/time")):
             found.add((route.method, path))
     return found
 
@@ -140,15 +146,17 @@ async def test_a_person_sees_and_changes_nothing_of_another(cloud: Cloud) -> Non
         "event_id": event.event_id,
         "sha256": event.media[0].sha256,
         "claim_id": (await ada.token())["claim_id"],
+        "serial": await serial_of(cloud, station),
     }
     called = 0
     for route in ROUTES:
         if route.guard in (Guard.PERSON, Guard.PERSON_OR_KEY) and "{" in route.path:
             foreign = re.sub(r"\{(\w+)\}", lambda m: mine[m[1]], plain_path(route.path))
-            body = {"type": "restart"} if "commands" in route.path else {"name": "Mine now"}
+            bodies = {"commands": {"type": "restart"}, "revoke": {}}
+            body = bodies.get(route.path.rpartition("/")[2], {"name": "Mine now"})
             sent = None if route.method == "GET" else body
             own = await ada.send(route.method, foreign, sent)
-            assert own.status in (200, 201), (route, own)
+            assert own.status in (200, 201, 204), (route, own)
             one = await eve.send(route.method, foreign, sent)
             other = await eve.send(route.method, filled(route), sent)
             assert one.status == other.status == 404, route
@@ -156,6 +164,11 @@ async def test_a_person_sees_and_changes_nothing_of_another(cloud: Cloud) -> Non
             called += 1
     assert called >= 7
     assert (await eve.send("GET", "/v1/devices")).read(dict[str, Any])["devices"] == []
+
+
+async def serial_of(cloud: Cloud, station: Station) -> str:
+    query = select(certificate.c.serial).where(certificate.c.device_id == station.device_id)
+    return str(await cloud.database.read(lambda c: c.execute(query).scalar_one()))
 
 
 async def test_a_station_sees_and_changes_nothing_of_another(cloud: Cloud) -> None:

@@ -48,7 +48,7 @@ def test_migrations_and_tables_agree(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
-    assert current(database) == newest() == "0001"
+    assert current(database) == newest() == "0004"
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) -> None:
