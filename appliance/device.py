@@ -23,6 +23,7 @@ from appliance.settings import Settings
 from appliance.uplink.claim import Claiming, Hardware
 from appliance.uplink.client import CloudClient
 from appliance.uplink.heartbeat import Heartbeat
+from appliance.uplink.renewal import Renewal
 from appliance.uplink.time import CloudTime
 from protocol.envelope import Envelope
 from protocol.messages import ClaimComplete, NetworkInfo, ValidateAnswer
@@ -72,6 +73,7 @@ class Device:
     client: CloudClient
     claiming: Claiming
     heartbeat: Heartbeat
+    renewal: Renewal
     configuration: Configuration
     hardware: Hardware
     inbox: Inbox

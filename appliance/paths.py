@@ -28,6 +28,11 @@ class Paths:
         return self.identity / "credentials.json"
 
     @property
+    def next_pair(self) -> tuple[Path, Path]:
+        """Key and credentials of a renewal that is under way."""
+        return self.identity / "credentials.json.new", self.identity / "device.key.new"
+
+    @property
     def card(self) -> Path:
         """PIN and link secret."""
         return self.identity / "card.json"

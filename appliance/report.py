@@ -142,6 +142,7 @@ class Condition:
             config_version=device.configuration.version,
             config_error=device.configuration.error,
             firmware_version=__version__,
+            certificate_alert=device.renewal.alert,
         )
 
     def _moved(self, delivered: int) -> bool:

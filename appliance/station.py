@@ -28,6 +28,7 @@ from appliance.identity.credentials import CredentialsFile
 from appliance.identity.hotspot import HotspotKey
 from appliance.identity.keys import DeviceKey, KeyDamaged, ephemeral, load_or_create
 from appliance.identity.nonces import Nonces
+from appliance.identity.renewal import NextPair
 from appliance.identity.technician import TechnicianFile
 from appliance.inbox import Inbox
 from appliance.intakes import IntakeLog, note
@@ -59,6 +60,7 @@ from appliance.uplink.delivery import Delivery
 from appliance.uplink.failover import return_to_primary
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.pace import Pace
+from appliance.uplink.renewal import Renewal
 from appliance.uplink.time import CloudTime
 from appliance.whereabouts import Whereabouts
 from buffer.clock import SystemClock as BufferClock
@@ -107,6 +109,8 @@ def build(
     time = CloudTime(clock)
     key, fault = _identity(paths)
     credentials = CredentialsFile(paths.identity)
+    if credentials.current is not None and credentials.current.short_id:
+        key.short_id = credentials.current.short_id
     journal = Journal(paths.state, time.now)
     nonces = Nonces(paths.state)
     client = CloudClient(
@@ -141,6 +145,7 @@ def build(
     announcer = Announcer(
         key.short_id, settings.portal.port, lambda: network.link().address, lambda: device.claimed
     )
+    renewal = Renewal(client, credentials, NextPair(paths.identity), online.wait)
     device = Device(
         settings=settings,
         time=time,
@@ -155,6 +160,7 @@ def build(
         client=client,
         claiming=Claiming(client, about),
         heartbeat=heartbeat,
+        renewal=renewal,
         configuration=configuration,
         hardware=about,
         inbox=Inbox(),
@@ -203,6 +209,7 @@ def build(
         # A network that is played has no neighbours.
         *([] if isinstance(network, SimulatedNetwork) else [("name", announcer.run)]),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
+        ("renewal", partial(_after, claimed, renewal.run)),
         ("drain", partial(_after, claimed, drain.run)),
         ("failover", partial(return_to_primary, client)),
         ("status", board.run),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance import __version__, sentences
+from appliance import __version__, renewal_notices, sentences
 from appliance.conductor import Conductor
 from appliance.device import Device
 from appliance.governor import Governor
@@ -324,6 +324,7 @@ class StatusBoard:
         notices += device.boot.notices
         notices += device.country.notices()
         notices += self._network_notices()
+        notices += renewal_notices.notices(device.renewal)
         notices += self._clock_notices() + self._storage_notices() + self._uplink_notices()
         if device.configuration.error:
             fields = {"reason": device.configuration.error}

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -32,15 +33,20 @@ from cloud.fleet.presence import Presence
 from cloud.realtime.bus import Bus
 from cloud.realtime.gateway import setup_realtime
 from cloud.registry.batches import Batches
+from cloud.registry.certificates import Certificates
 from cloud.registry.claims import Claims
 from cloud.registry.completion import Completion
+from cloud.registry.crl import RevocationList
 from cloud.registry.enrolment import Enrolment
 from cloud.registry.legacy import Legacy
 from cloud.registry.news import ClaimNews
 from cloud.registry.ownership import Ownership
 from cloud.registry.queue import RegistrationQueue
+from cloud.registry.renewals import Renewals
 from cloud.registry.replacement import Replacements
+from cloud.registry.revocations import Revocations
 from cloud.registry.tokens import DeviceTokens
+from cloud.security.cloud_keys import CloudKeys
 from cloud.security.device_auth import DeviceAuth
 from cloud.security.limits import Limits
 from cloud.security.seal import Seal
@@ -90,7 +96,9 @@ def _add_fleet(app: web.Application, secrets: Secrets) -> None:
     settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
     bus, limits = app[keys.BUS], app[keys.LIMITS]
     files = MediaFiles(settings.media, settings.min_free_bytes)
-    configurations = Configurations(secrets.config_key, settings.heartbeat_interval)
+    configurations = Configurations(
+        secrets.config_key, settings.heartbeat_interval, secrets.previous_config_keys
+    )
     fleet = Fleet(database, files, configurations, bus, settings.offline_after, clock)
     app[keys.MEDIA_FILES], app[keys.CONFIGURATIONS], app[keys.FLEET] = files, configurations, fleet
     app[keys.COMMANDS] = Commands(database, clock)
@@ -105,8 +113,21 @@ def _add_fleet(app: web.Application, secrets: Secrets) -> None:
 def _add_registry(app: web.Application, secrets: Secrets) -> None:
     settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
     limits, pepper = app[keys.LIMITS], secrets.pepper
-    app[keys.TOKENS] = DeviceTokens(secrets.token_key)
-    completion = Completion(settings, secrets.authority, app[keys.TOKENS], app[keys.CONFIGURATIONS], pepper)
+    app[keys.TOKENS] = DeviceTokens(secrets.token_key, secrets.previous_token_keys)
+    certificates = Certificates(secrets.authority, timedelta(days=settings.certificate_days))
+    app[keys.CLOUD_KEYS] = CloudKeys(secrets)
+    completion = Completion(
+        settings,
+        certificates,
+        app[keys.TOKENS],
+        app[keys.CONFIGURATIONS],
+        app[keys.CLOUD_KEYS].time_keys,
+        pepper,
+    )
+    app[keys.RENEWALS] = Renewals(database, certificates, app[keys.CONFIGURATIONS], limits, clock)
+    app[keys.CERTIFICATES] = certificates
+    app[keys.CRL] = RevocationList(database, secrets.authority, settings.crl, clock)
+    app[keys.REVOCATIONS] = Revocations(database, app[keys.CRL], clock)
     news = ClaimNews(database, app[keys.BUS], settings.poll_interval, clock)
     pin = spki_sha256(secrets.authority.root_pem)
     app[keys.QUEUE] = queue = RegistrationQueue(database, lambda claim_id: news.publish([claim_id]), clock)
@@ -139,6 +160,7 @@ def spki_sha256(certificate_pem: str) -> str:
 
 async def _upkeep(app: web.Application) -> AsyncIterator[None]:
     settings, database, clock = app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS]
+    await database.write(app[keys.CONFIGURATIONS].sign_again)
     presence = Presence(database, app[keys.BUS], settings.offline_after, clock)
     duties = {
         "presence": presence.look,
@@ -148,6 +170,8 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "fingerprints": app[keys.REPLACEMENTS].adopt,
         "sessions": app[SESSIONS].sweep,
         "invitations": app[SHARING].sweep,
+        "key overlaps": app[keys.RENEWALS].end_overlaps,
+        "revocation list": app[keys.CRL].refresh,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
         "audit seal": Seal(settings.data_dir, database).follow,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from cloud import logs, server
+from cloud import certificates_cli, logs, server
 from cloud.app import unix_ms
 from cloud.commandline import audit
 from cloud.commandline import bulk as _bulk
@@ -21,6 +21,7 @@ from cloud.commandline.opened import opened
 from cloud.errors import (
     AccountRefused,
     AuditBroken,
+    CertificateUnknown,
     CloudError,
     ListRefused,
     SecretMissing,
@@ -28,6 +29,7 @@ from cloud.errors import (
     StartError,
     StoreError,
 )
+from cloud.security import rollover
 from cloud.security.accounts import Accounts
 from cloud.security.limits import Limits
 from cloud.security.passwords import Passwords
@@ -44,6 +46,7 @@ _EXIT = {
     AccountRefused: 6,
     AuditBroken: 7,
     ListRefused: 8,
+    CertificateUnknown: 2,
 }
 _EXIT_CODES = """\
 exit codes:
@@ -141,6 +144,20 @@ def _ca_show(_chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _roll_over(chosen: argparse.Namespace, settings: Settings) -> int:
+    vault = Vault(settings.secrets)
+    vault.load()
+    name = rollover.roll_over(vault, chosen.kind, chosen.root_key)
+    print(f"Made a new {chosen.kind} key ({name}); the old one stays beside it. Restart the server.")
+    return 0
+
+
+def _forget(chosen: argparse.Namespace, settings: Settings) -> int:
+    count = rollover.forget(Vault(settings.secrets), chosen.kind)
+    print(f"Dropped {count} previous {chosen.kind} keys. Restart the server.")
+    return 0
+
+
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database)
@@ -193,6 +210,12 @@ def _parser() -> argparse.ArgumentParser:
     actions = authority.add_subparsers(required=True, metavar="ACTION")
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
+    roll = _command(actions, "roll-over", _roll_over, "put a new key beside the old one")
+    roll.add_argument("kind", choices=rollover.KINDS)
+    roll.add_argument("--root-key", type=Path, help="the root's key, for the intermediate")
+    drop = _command(actions, "forget", _forget, "drop the previous keys of a kind")
+    drop.add_argument("kind", choices=rollover.KINDS)
+    certificates_cli.add_commands(commands, _command)
     log = commands.add_parser("audit", help="the log of security events")
     audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
     _bulk.add(commands, _command)

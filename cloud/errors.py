@@ -60,3 +60,10 @@ class ListRefused(CloudError):
 
     code = "CLD-007"
     action = "Correct what is named, then run the command again."
+
+
+class CertificateUnknown(CloudError):
+    """The command line names a station or a certificate that is not there."""
+
+    code = "CLD-010"
+    action = "`meteor-cloud certificates ls --all` lists them."

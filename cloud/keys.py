@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from cloud.fleet.media import MediaStore
     from cloud.realtime.bus import Bus
     from cloud.registry.batches import Batches
+    from cloud.registry.certificates import Certificates
     from cloud.registry.claims import Claims
+    from cloud.registry.crl import RevocationList
     from cloud.registry.enrolment import Enrolment
     from cloud.registry.legacy import Legacy
     from cloud.registry.ownership import Ownership
     from cloud.registry.queue import RegistrationQueue
+    from cloud.registry.renewals import Renewals
     from cloud.registry.replacement import Replacements
+    from cloud.registry.revocations import Revocations
     from cloud.registry.tokens import DeviceTokens
+    from cloud.security.cloud_keys import CloudKeys
     from cloud.security.device_auth import DeviceAuth
     from cloud.security.limits import Limits
     from cloud.security.trail import Trail
@@ -40,6 +45,7 @@ SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 DATABASE: web.AppKey[Database] = web.AppKey("database")
 BUS: web.AppKey[Bus] = web.AppKey("bus")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
+CLOUD_KEYS: web.AppKey[CloudKeys] = web.AppKey("cloud_keys")
 TOKENS: web.AppKey[DeviceTokens] = web.AppKey("tokens")
 DEVICE_AUTH: web.AppKey[DeviceAuth] = web.AppKey("device_auth")
 ENROLMENT: web.AppKey[Enrolment] = web.AppKey("enrolment")
@@ -49,6 +55,10 @@ BATCHES: web.AppKey[Batches] = web.AppKey("batches")
 QUEUE: web.AppKey[RegistrationQueue] = web.AppKey("registration_queue")
 LEGACY: web.AppKey[Legacy] = web.AppKey("legacy")
 CLAIMS: web.AppKey[Claims] = web.AppKey("claims")
+CERTIFICATES: web.AppKey[Certificates] = web.AppKey("certificates")
+CRL: web.AppKey[RevocationList] = web.AppKey("crl")
+REVOCATIONS: web.AppKey[Revocations] = web.AppKey("revocations")
+RENEWALS: web.AppKey[Renewals] = web.AppKey("renewals")
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet")
 HEARTBEATS: web.AppKey[Heartbeats] = web.AppKey("heartbeats")
 EVENTS: web.AppKey[Events] = web.AppKey("events")

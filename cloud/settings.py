@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     poll_interval: Annotated[int, Meta(ge=1, le=60)] = 5
     sweep_interval: Seconds = 30
     certificate_days: Annotated[int, Meta(ge=1, le=825)] = 90
+    crl_file: Path | None = None
     upload_life: Seconds = 7 * 86400
     min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024**2
     max_chunk: Annotated[int, Meta(ge=1024, le=MAX_CHUNK_BYTES)] = MAX_CHUNK_BYTES
@@ -70,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def sender(self) -> str:
         """The address that mails come from."""
         return self.mail_from or f"no-reply@{urlsplit(self.base).hostname or 'localhost'}"
+
+    @property
+    def crl(self) -> Path:
+        """Where brokers read which certificates were revoked."""
+        return self.crl_file or self.data_dir / "crl.pem"
 
     @property
     def media(self) -> Path:

@@ -58,11 +58,19 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 def seal(payload: bytes, keyid: str, key: Ed25519PrivateKey, payload_type: str = CONFIG_TYPE) -> Envelope:
     """Signs exact bytes."""
-    signature = key.sign(pre_authentication_encoding(payload_type, payload))
+    return seal_by_all(payload, {keyid: key}, payload_type)
+
+
+def seal_by_all(
+    payload: bytes, keys: Mapping[str, Ed25519PrivateKey], payload_type: str = CONFIG_TYPE
+) -> Envelope:
+    """Signs exact bytes by each of several keys, so that who knows one of them can check."""
+    message = pre_authentication_encoding(payload_type, payload)
+    made = {keyid: base64.b64encode(key.sign(message)).decode("ascii") for keyid, key in keys.items()}
     return Envelope(
         payloadType=payload_type,
         payload=base64.b64encode(payload).decode("ascii"),
-        signatures=[EnvelopeSignature(keyid=keyid, sig=base64.b64encode(signature).decode("ascii"))],
+        signatures=[EnvelopeSignature(keyid=keyid, sig=signature) for keyid, signature in made.items()],
     )
 
 

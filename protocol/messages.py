@@ -190,6 +190,8 @@ class ClaimComplete(Answer):
     certificate_not_after: str
     server_time: str
     private_key: None = None
+    short_id: str = ""
+    time_keys: list[ConfigKey] = []
     registration_complete: bool = True
 
 
@@ -416,6 +418,7 @@ class HeartbeatRequest(Request):
     config_version: Count = 0
     config_error: Text | None = None
     firmware_version: Text | None = None
+    certificate_alert: Text | None = None
     command_acks: Annotated[list[CommandAck], Meta(max_length=100)] = []
 
 

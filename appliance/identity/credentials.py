@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +12,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.files import private_folder, remove_durably, write_atomically
+from appliance.identity.renewal import finish_exchange
+from protocol.certificate_messages import RenewAnswer
 from protocol.codes import from_base64url
 from protocol.messages import ApiEndpoints, ClaimComplete, ConfigKey
 
@@ -31,6 +35,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     renew_after: str
     certificate_not_after: str
     claimed_at: str
+    short_id: str = ""
+    """The station's name for people; empty in files of versions that never exchanged keys."""
 
     def __repr__(self) -> str:
         return f"Credentials({self.device_id})"
@@ -61,6 +67,20 @@ def from_claim(answer: ClaimComplete, cloud_url: str) -> Credentials:
         renew_after=answer.renew_after,
         certificate_not_after=answer.certificate_not_after,
         claimed_at=answer.server_time,
+        short_id=answer.short_id,
+    )
+
+
+def renewed(before: Credentials, answer: RenewAnswer, short_id: str) -> Credentials:
+    """The same ownership with the certificate of the next key."""
+    return msgspec.structs.replace(
+        before,
+        epoch=answer.epoch,
+        certificate=answer.device_certificate,
+        ca_certificate=answer.ca_certificate,
+        renew_after=answer.renew_after,
+        certificate_not_after=answer.certificate_not_after,
+        short_id=short_id,
     )
 
 
@@ -77,6 +97,8 @@ class CredentialsFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = private_folder(folder) / "credentials.json"
+        self._changing = threading.RLock()
+        finish_exchange(folder)
         self.current = self._read()
 
     def _read(self) -> Credentials | None:
@@ -91,8 +113,15 @@ class CredentialsFile:
 
     def keep(self, credentials: Credentials) -> None:
         """Makes them durable, then current. Blocks for two fsyncs."""
-        write_atomically(self._path, msgspec.json.encode(credentials))
-        self.current = credentials
+        with self._changing:
+            write_atomically(self._path, msgspec.json.encode(credentials))
+            self.current = credentials
+
+    def exchange(self, install: Callable[[], None]) -> None:
+        """Lets `install` put another file into this one's place, while nobody else writes it."""
+        with self._changing:
+            install()
+            self.current = self._read()
 
     def forget(self) -> None:
         """The station belongs to nobody. Blocks for an fsync."""
@@ -101,5 +130,6 @@ class CredentialsFile:
 
     def rename(self, name: str) -> None:
         """The owner's new name for the station. Blocks for two fsyncs."""
-        if self.current is not None:
-            self.keep(msgspec.structs.replace(self.current, name=name))
+        with self._changing:
+            if self.current is not None:
+                self.keep(msgspec.structs.replace(self.current, name=name))

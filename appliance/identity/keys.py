@@ -17,14 +17,19 @@ class KeyDamaged(Exception):
 
 
 class DeviceKey:
-    """An EC P-256 key in a file. `keyid` is its thumbprint, `short_id` its name for people."""
+    """An EC P-256 key in a file. `keyid` is its thumbprint, `short_id` the station's name for people,
+    which is made from its first key."""
 
     storage = "file"
 
-    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, private: ec.EllipticCurvePrivateKey, name: str = "") -> None:
+        self.replace(private)
+        self.short_id = name or short_id(self.keyid)
+
+    def replace(self, private: ec.EllipticCurvePrivateKey) -> None:
+        """The next key takes this one's place. The short id stays: people know the station by it."""
         self.private = private
         self.keyid = thumbprint(private.public_key())
-        self.short_id = short_id(self.keyid)
 
     def __repr__(self) -> str:
         return f"DeviceKey({self.short_id})"
@@ -49,12 +54,9 @@ def load_or_create(folder: Path) -> DeviceKey:
     """
     path = private_folder(folder) / "device.key"
     if path.exists():
-        return DeviceKey(_read(path))
+        return DeviceKey(read_private(path))
     private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_atomically(path, pem)
+    write_atomically(path, private_pem(private))
     return DeviceKey(private)
 
 
@@ -63,7 +65,15 @@ def ephemeral() -> DeviceKey:
     return DeviceKey(ec.generate_private_key(ec.SECP256R1()))
 
 
-def _read(path: Path) -> ec.EllipticCurvePrivateKey:
+def private_pem(private: ec.EllipticCurvePrivateKey) -> bytes:
+    """The form in which a key lies on the disk."""
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The key in a file. Raises `KeyDamaged`, and `FileNotFoundError` without one."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except ValueError as error:

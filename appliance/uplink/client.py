@@ -104,6 +104,11 @@ class CloudClient:
         self._connector = connector
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._when_refused: list[Callable[[str], None]] = []
+
+    def when_refused(self, tell: Callable[[str], None]) -> None:
+        """Calls `tell` with the reason of every refusal that has one."""
+        self._when_refused.append(tell)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -120,22 +125,24 @@ class CloudClient:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout = TIMEOUT,
+        key: DeviceKey | None = None,
     ) -> Reply:
         """One signed request, repeated once when the cloud corrects our clock or our boot counter.
 
-        `path` is absolute and may have a query. Raises `Unreachable` or `Refused`.
+        `path` is absolute and may have a query; `key` signs in the place of the station's own. Raises
+        `Unreachable` or `Refused`.
         """
         extra = {name.lower(): value for name, value in (headers or {}).items()}
         if body:
             extra["content-type"] = content_type
         boot = self._nonces.boot
         try:
-            return await self._once(method, path, body, extra, timeout)
+            return await self._once(method, path, body, extra, timeout, key or self.key)
         except Refused as refusal:
             if not await self._learned(refusal.problem, boot):
                 raise
             log.info("repeating %s %s after a correction: %s", method, path, refusal.reason)
-            return await self._once(method, path, body, extra, timeout)
+            return await self._once(method, path, body, extra, timeout, key or self.key)
 
     async def _learned(self, problem: Problem, boot: int) -> bool:
         """Whether a repetition can go better than the request that was signed with the counter `boot`."""
@@ -147,13 +154,19 @@ class CloudClient:
         return False
 
     async def _once(
-        self, method: str, path: str, body: bytes, extra: dict[str, str], timeout: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        extra: dict[str, str],
+        timeout: aiohttp.ClientTimeout,
+        key: DeviceKey,
     ) -> Reply:
         base = self.endpoints.current
         url = URL(base + path, encoded=True)
         request = Request(method, url.authority, url.raw_path_qs, extra, body)
         headers = extra | sign(
-            request, self.key.private, self.key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
+            request, key.private, key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
         )
         sent = self.time.system.monotonic()
         try:
@@ -231,7 +244,10 @@ class CloudClient:
             if reply.headers.get("content-type", "").startswith("text/html"):
                 raise Unreachable("connect", "Something answers in the cloud's place (a web page).")
             return reply
-        raise Refused(_problem(reply), _retry_after(reply.headers))
+        refused = Refused(_problem(reply), _retry_after(reply.headers))
+        for tell in self._when_refused:
+            tell(refused.reason or "")
+        raise refused
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -22,6 +22,11 @@ class CloudTime:
             return self._offset.now(self.system.monotonic())
         return self.system.wall()
 
+    @property
+    def trusted(self) -> bool:
+        """Whether somebody vouches for `now`: a time server, or the cloud in this boot."""
+        return self._offset is not None or self.system.quality().synchronized
+
     def moment(self) -> datetime:
         """`now` as an aware datetime."""
         return datetime.fromtimestamp(self.now(), UTC)

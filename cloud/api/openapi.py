@@ -17,6 +17,7 @@ _SECURITY: Mapping[Guard, list[dict[str, list[str]]]] = {
     Guard.PUBLIC: [],
     Guard.PERSON: [{"session": []}],
     Guard.DEVICE: [{"signature": []}],
+    Guard.RENEWAL: [{"signature": []}],
     Guard.KEY: [{"signature": []}],
     Guard.REGISTRATION_TOKEN: [{"registration_token": []}],
     Guard.PERSON_OR_KEY: [{"session": []}, {"signature": []}],

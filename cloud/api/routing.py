@@ -31,6 +31,8 @@ class Guard(Enum):
     """A signed-in person: handler(request, person)."""
     DEVICE = "device"
     """A claimed device, that of the path: handler(request, device, body)."""
+    RENEWAL = "renewal"
+    """The same, also with a certificate that ended or was revoked: handler(request, renewer, body)."""
     KEY = "key"
     """Whoever proves the key of the message: handler(request, claimant, message)."""
     REGISTRATION_TOKEN = "registration token"  # noqa: S105 - the name of a guard
@@ -105,6 +107,15 @@ def _device(route: Route) -> Handler:
     return handle
 
 
+def _renewal(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        signed = await signed_request(request, route.max_body)
+        renewer = await request.app[DEVICE_AUTH].renewer(signed, request.match_info["device_id"])
+        return await route.handler(request, renewer, signed.body)
+
+    return handle
+
+
 def _key(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         signed = await signed_request(request, route.max_body)
@@ -159,6 +170,7 @@ _GUARDS: Mapping[Guard, Callable[[Route], Handler]] = {
     Guard.PUBLIC: _public,
     Guard.PERSON: _person,
     Guard.DEVICE: _device,
+    Guard.RENEWAL: _renewal,
     Guard.KEY: _key,
     Guard.REGISTRATION_TOKEN: _registration_token,
     Guard.PERSON_OR_KEY: _person_or_key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloud.api import (
     audit,
     bulk,
+    certificates,
     claims,
     fleet,
     health,
@@ -12,6 +13,7 @@ from cloud.api import (
     registrations,
     sharing,
     stations,
+    trust,
     uploads,
 )
 from cloud.api.routing import Route
@@ -19,6 +21,8 @@ from cloud.api.routing import Route
 ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     *claims.ROUTES,
+    *certificates.ROUTES,
+    *trust.ROUTES,
     *stations.ROUTES,
     *uploads.ROUTES,
     *fleet.ROUTES,

@@ -16,6 +16,7 @@ from cloud.dashboard import (
     people,
     replacing,
     stations,
+    trusting,
 )
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
@@ -52,6 +53,8 @@ def setup_dashboard(app: web.Application) -> None:
             web.post("/stations/{id}/people", people.invite),
             web.post("/stations/{id}/people/remove", people.remove),
             web.post("/invitations/{id}", people.answer),
+            web.post("/stations/{id}/approve", trusting.approve),
+            web.post("/stations/{id}/revoke", trusting.revoke),
             web.get("/stations/{id}/events/{event_id}", events.show),
             web.get("/static/{name}", static_file),
         ]

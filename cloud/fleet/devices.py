@@ -15,6 +15,7 @@ from cloud.fleet.files import MediaFiles
 from cloud.fleet.liveness import liveness
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventDetail, EventList, EventSummary, MediaItem
 from cloud.fleet.presence import is_online, tone
+from cloud.fleet.trust import certificate_alert
 from cloud.realtime.bus import Bus
 from cloud.security.access import Need, reachable, role_at
 from cloud.store import fleet as queries
@@ -95,6 +96,7 @@ class Fleet:
         row, role = reachable(connection, account_id, device_id, Need.READ)
         last = queries.last_observations(connection, [device_id])
         events = _with_media(connection, last.values())
+        ends = queries.certificate_end(connection, device_id)
         return DeviceDetail(
             **self._summary(row, next(iter(events.values()), None), self._unix_ms()),
             role=role,
@@ -109,7 +111,8 @@ class Fleet:
             config_version_reported=row.config_version_reported,
             config_error=row.config_error,
             clone_ms=row.clone_ms,
-            certificate_not_after_ms=queries.certificate_end(connection, device_id),
+            certificate_not_after_ms=ends,
+            certificate_alert=certificate_alert(ends, self._unix_ms()),
         )
 
     async def rename(self, account_id: str, device_id: str, name: str) -> None:

@@ -15,12 +15,14 @@ from cloud.fleet.configuration import current
 from cloud.fleet.devices import Fleet
 from cloud.fleet.models import DeviceSummary
 from cloud.fleet.presence import is_online
+from cloud.fleet.trust import certificate_alert
 from cloud.realtime.bus import Bus
 from cloud.security import audit
 from cloud.security.device_auth import DevicePrincipal
 from cloud.security.limits import Limits
 from cloud.settings import Settings
 from cloud.store.engine import Database
+from cloud.store.fleet import certificate_end
 from cloud.store.schema import device
 from protocol.clock import from_unix
 from protocol.errors import INVALID, Refusal
@@ -112,6 +114,9 @@ class Heartbeats:
                 version=desired.version, updates=desired.values, signature=desired.envelope
             )
         refused = [f"The configuration was refused: {message.config_error}"] if message.config_error else []
+        ends = certificate_end(connection, principal.device_id)
+        if certificate_alert(ends, now) == "ending":
+            refused.append("The certificate ends in less than seven days and was not renewed.")
         return HeartbeatAnswer(
             status="warning" if refused else "ok",
             server_time=from_unix(now / 1000),

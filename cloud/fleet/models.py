@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cloud.fleet.liveness import Liveness
+from cloud.fleet.trust import CertificateAlert
 from protocol.messages import Answer, DeviceInfo, HeartbeatRequest, Location, NetworkInfo
 
 Tone = Literal["running", "working", "waiting", "failed", "unknown"]
@@ -83,6 +84,7 @@ class DeviceDetail(DeviceSummary, kw_only=True):
     config_version_reported: int
     config_error: str | None
     certificate_not_after_ms: int | None
+    certificate_alert: CertificateAlert | None = None
     clone_ms: int | None = None
     """When two keys were last seen to talk from this station's machine; None while all is well."""
 

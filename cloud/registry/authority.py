@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,13 +29,46 @@ MAX_CSR = 8192
 
 @dataclass(frozen=True)
 class Issued:
-    """One certificate: serial and SHA-256 in hex, times in ms since 1970."""
+    """One certificate: serial, SHA-256 and the issuer's key identifier in hex, times in ms since 1970."""
 
     serial: str
     sha256: str
     not_before: int
     not_after: int
     pem: str
+    issuer: str
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """One entry of a revocation list: serial and issuer in hex, ms since 1970. No issuer: the first."""
+
+    serial: str
+    issuer: str | None
+    revoked_ms: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An intermediate with its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def identifier(self) -> str:
+        """Its subject key identifier in hex."""
+        return key_identifier(self.certificate)
+
+
+def key_identifier(certificate: x509.Certificate) -> str:
+    """The subject key identifier in hex. Raises `ValueError` without one."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        raise ValueError("the certificate has no subject key identifier") from None
+    return found.value.digest.hex()
 
 
 def public_key_of(csr_pem: str) -> ec.EllipticCurvePublicKey:
@@ -64,15 +98,24 @@ def _bad_request(detail: str) -> Refusal:
 
 
 class Authority:
-    """Issues leaves with the intermediate's key. The root's key is not needed and not loaded."""
+    """Issues leaves with the intermediate's key. The root's key is not needed and not loaded.
+
+    `previous` are intermediates that issue nothing any more and whose leaves still hold, the newest first.
+    """
 
     def __init__(
-        self, root: x509.Certificate, intermediate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+        self,
+        root: x509.Certificate,
+        intermediate: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey,
+        previous: Sequence[Issuer] = (),
     ) -> None:
-        """Raises `ValueError` when the three do not belong together."""
-        intermediate.verify_directly_issued_by(root)
-        if intermediate.public_key() != key.public_key():
-            raise ValueError("the intermediate certificate belongs to another key")
+        """Raises `ValueError` when they do not belong together."""
+        self._issuers = (Issuer(intermediate, key), *previous)
+        for each in self._issuers:
+            each.certificate.verify_directly_issued_by(root)
+            if each.certificate.public_key() != each.key.public_key():
+                raise ValueError("the intermediate certificate belongs to another key")
         self._root, self._intermediate, self._key = root, intermediate, key
 
     @property
@@ -82,8 +125,38 @@ class Authority:
 
     @property
     def intermediate_pem(self) -> str:
-        """What stands between root and leaf."""
+        """What stands between root and new leaves."""
         return _pem(self._intermediate)
+
+    @property
+    def published_pem(self) -> str:
+        """The root, and after it every intermediate whose leaves may be met."""
+        return self.root_pem + "".join(_pem(each.certificate) for each in self._issuers)
+
+    def issuer_pem(self, identifier: str | None) -> str:
+        """The intermediate of a leaf. Leaves that name none are from before there were several."""
+        for each in self._issuers:
+            if each.identifier == identifier:
+                return _pem(each.certificate)
+        return _pem(self._issuers[-1].certificate)
+
+    def revocation_lists(
+        self, revoked: Iterable[Revoked], now: datetime, valid: timedelta, number: int
+    ) -> bytes:
+        """A list of each intermediate, in one PEM text (RFC 5280 §5)."""
+        entries = list(revoked)
+        oldest = self._issuers[-1].identifier
+        lists = [
+            _revocation_list(
+                issuer,
+                [each for each in entries if (each.issuer or oldest) == issuer.identifier],
+                now,
+                valid,
+                number,
+            )
+            for issuer in self._issuers
+        ]
+        return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in lists)
 
     def issue(self, key: ec.EllipticCurvePublicKey, device_id: str, now: datetime, life: timedelta) -> Issued:
         """A leaf for one station. Raises `Refusal` REG-008 when the intermediate ends before it."""
@@ -104,7 +177,40 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        return _issued(certificate)
+        return _issued(certificate, issuer.digest.hex())
+
+
+_REASONS = {
+    "key_compromise": x509.ReasonFlags.key_compromise,
+    "superseded": x509.ReasonFlags.superseded,
+    "cessation_of_operation": x509.ReasonFlags.cessation_of_operation,
+}
+
+
+def _revocation_list(
+    issuer: Issuer, revoked: Iterable[Revoked], now: datetime, valid: timedelta, number: int
+) -> x509.CertificateRevocationList:
+    start = now.replace(microsecond=0)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(start)
+        .next_update(start + valid)
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
+        )
+    )
+    for each in revoked:
+        builder = builder.add_revoked_certificate(_entry(each))
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def _entry(revoked: Revoked) -> x509.RevokedCertificate:
+    moment = datetime.fromtimestamp(revoked.revoked_ms // 1000, UTC)
+    builder = x509.RevokedCertificateBuilder().serial_number(int(revoked.serial, 16)).revocation_date(moment)
+    reason = _REASONS.get(revoked.reason)  # "unspecified" is said by saying nothing (RFC 5280 §5.3.1)
+    return (builder.add_extension(x509.CRLReason(reason), critical=False) if reason else builder).build()
 
 
 def make_root(
@@ -174,7 +280,7 @@ def _usage(
     )
 
 
-def _issued(certificate: x509.Certificate) -> Issued:
+def _issued(certificate: x509.Certificate, issuer: str) -> Issued:
     encoded = certificate.public_bytes(serialization.Encoding.DER)
     return Issued(
         serial=f"{certificate.serial_number:032x}",
@@ -182,6 +288,7 @@ def _issued(certificate: x509.Certificate) -> Issued:
         not_before=round(certificate.not_valid_before_utc.timestamp() * 1000),
         not_after=round(certificate.not_valid_after_utc.timestamp() * 1000),
         pem=_pem(certificate),
+        issuer=issuer,
     )
 
 

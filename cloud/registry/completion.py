@@ -6,24 +6,24 @@ lost answer can be given again with the same certificate.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from cloud.fleet.configuration import Configurations, current
 from cloud.registry import fingerprints, preauthorised, queue, records
-from cloud.registry.authority import Authority
+from cloud.registry.certificates import Certificates, check_grace, in_force
 from cloud.registry.keys import give_key, revoke_keys
 from cloud.registry.tokens import DeviceTokens
 from cloud.security import audit
 from cloud.security.device_auth import Claimant
 from cloud.settings import Settings
-from cloud.store.schema import certificate, claim, device, device_key
+from cloud.store.schema import claim, device, device_key
 from protocol.clock import from_unix
 from protocol.codes import short_id, ulid
 from protocol.errors import CLAIM_DENIED, Refusal
-from protocol.messages import ApiEndpoints, ClaimComplete
+from protocol.messages import ApiEndpoints, ClaimComplete, ConfigKey
 
 
 class Completion:
@@ -32,14 +32,15 @@ class Completion:
     def __init__(
         self,
         settings: Settings,
-        authority: Authority,
+        certificates: Certificates,
         tokens: DeviceTokens,
         configurations: Configurations,
+        time_keys: list[ConfigKey],
         pepper: bytes,
     ) -> None:
         self._base, self._pepper = settings.base, pepper
-        self._life = timedelta(days=settings.certificate_days)
-        self._authority, self._tokens, self._configurations = authority, tokens, configurations
+        self._certificates, self._tokens, self._configurations = certificates, tokens, configurations
+        self._time_keys = time_keys
 
     def complete(
         self, connection: Connection, row: Row[Any], claimant: Claimant, now_ms: int
@@ -90,7 +91,7 @@ class Completion:
         )
         give_key(connection, device_id, claimant, now_ms)
         fingerprints.keep(connection, device_id, fingerprints.parts(self._pepper, hardware))
-        self._certify(connection, device_id, claimant, now_ms)
+        self._certificates.certify(connection, device_id, claimant.keyid, claimant.key, now_ms)
         self._configurations.first(connection, device_id, name, location, now_ms)
         return device_id
 
@@ -112,58 +113,43 @@ class Completion:
             .values(**told, **fresh, fingerprint=None, short_id=short_id(claimant.keyid))
         )
         give_key(connection, device_id, claimant, now_ms)
-        revoke_keys(connection, device_id, keep=claimant.keyid)
+        revoke_keys(connection, device_id, now_ms, keep=claimant.keyid)
         fingerprints.keep(connection, device_id, fingerprints.parts(self._pepper, hardware))
-        self._certify(connection, device_id, claimant, now_ms)
+        self._certificates.certify(connection, device_id, claimant.keyid, claimant.key, now_ms)
         audit.record(
             connection, now_ms, f"person:{row.account_id}", "storage_replaced", device_id, key=claimant.keyid
         )
         return device_id
 
-    def _certify(self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int) -> None:
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
-        issued = self._authority.issue(claimant.key, device_id, now, self._life)
-        old = (certificate.c.keyid == claimant.keyid) & (certificate.c.status == "active")
-        connection.execute(update(certificate).where(old).values(status="superseded"))
-        connection.execute(
-            insert(certificate).values(
-                serial=issued.serial,
-                device_id=device_id,
-                keyid=claimant.keyid,
-                sha256=issued.sha256,
-                not_before=issued.not_before,
-                not_after=issued.not_after,
-                status="active",
-                pem=issued.pem,
-            )
-        )
-
     def answer(
         self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int
     ) -> ClaimComplete:
         """What the station is told, now and after a lost answer. A certificate near its end is made anew."""
-        leaf = _certificate(connection, claimant.keyid)
-        if leaf is None or leaf.not_after - now_ms < self._life / timedelta(milliseconds=3):
-            self._certify(connection, device_id, claimant, now_ms)
-            leaf = _certificate(connection, claimant.keyid)
+        leaf = in_force(connection, claimant.keyid)
+        if leaf is None or leaf.not_after - now_ms < self._certificates.life / timedelta(milliseconds=3):
+            check_grace(connection, claimant.keyid, now_ms)
+            self._certificates.certify(connection, device_id, claimant.keyid, claimant.key, now_ms)
+        made = self._certificates.of(connection, claimant.keyid)
+        assert made is not None, "it was there, or has just been made"  # noqa: S101
         row = connection.execute(select(device).where(device.c.id == device_id)).one()
         last = select(claim.c.id).where(claim.c.device_id == device_id).order_by(claim.c.completed.desc())
         desired = current(connection, device_id)
-        renew_after = leaf.not_after - (leaf.not_after - leaf.not_before) // 3
         return ClaimComplete(
             claim_id=connection.execute(last.limit(1)).scalar_one(),
             device_id=device_id,
             device_name=row.name,
-            device_token=self._tokens.issue(device_id, row.epoch, claimant.keyid, leaf.sha256, now_ms),
-            device_certificate=leaf.pem + self._authority.intermediate_pem,
-            ca_certificate=self._authority.root_pem,
+            device_token=self._tokens.issue(device_id, row.epoch, claimant.keyid, made.sha256, now_ms),
+            device_certificate=made.chain,
+            ca_certificate=made.root,
             api_endpoints=endpoints(self._base, device_id),
             initial_config=desired.values,
             config_envelope=desired.envelope,
             config_keys=self._configurations.keys,
+            time_keys=self._time_keys,
             epoch=row.epoch,
-            renew_after=from_unix(renew_after / 1000),
-            certificate_not_after=from_unix(leaf.not_after / 1000),
+            short_id=row.short_id,
+            renew_after=made.renew_after,
+            certificate_not_after=made.not_after,
             server_time=from_unix(now_ms / 1000),
         )
 
@@ -189,9 +175,3 @@ def endpoints(base: str, device_id: str) -> ApiEndpoints:
         heartbeat=f"{own}/heartbeat",
         commands=f"{own}/commands",
     )
-
-
-def _certificate(connection: Connection, keyid: str) -> Any:
-    """The certificate in force for a key; None when there is none."""
-    in_force = (certificate.c.keyid == keyid) & (certificate.c.status == "active")
-    return connection.execute(select(certificate).where(in_force)).first()

@@ -175,7 +175,7 @@ def end_ownership(
         .where(device.c.id == row.id)
         .values(status="released", epoch=epoch, released_ms=now_ms, clone_ms=None)
     )
-    revoke_keys(connection, row.id)
+    revoke_keys(connection, row.id, now_ms)
     waiting = (command.c.device_id == row.id) & command.c.state.in_(("QUEUED", "IN_PROGRESS"))
     connection.execute(update(command).where(waiting).values(state="CANCELED", updated=now_ms))
     for shared in (share, invitation):

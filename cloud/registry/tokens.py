@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +34,17 @@ class TokenRefused(Exception):
 
 
 class DeviceTokens:
-    """ES256 with one key. Other kinds of token have another `typ` and `aud`: none serves for another."""
+    """ES256. Other kinds of token have another `typ` and `aud`: none serves for another.
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+    `previous` are keys that gave way to `key`: what they signed is good until it ends.
+    """
+
+    def __init__(
+        self, key: ec.EllipticCurvePrivateKey, previous: Sequence[ec.EllipticCurvePrivateKey] = ()
+    ) -> None:
         self._key = key
-        self._public = key.public_key()
-        self.kid = thumbprint(self._public)
+        self._public = {thumbprint(each.public_key()): each.public_key() for each in (key, *previous)}
+        self.kid = thumbprint(key.public_key())
 
     def issue(self, device_id: str, epoch: int, keyid: str, certificate_sha256: str, now_ms: int) -> str:
         """A token for one hour, bound to the device's key and certificate (RFC 7800, RFC 8705)."""
@@ -61,7 +67,7 @@ class DeviceTokens:
             header = jwt.get_unverified_header(token)
             claims = jwt.decode(
                 token,
-                self._public,
+                self._public[header["kid"]],
                 algorithms=["ES256"],
                 audience=AUDIENCE,
                 options={
@@ -78,8 +84,11 @@ class DeviceTokens:
             raise TokenRefused(f"The token does not hold: {error}.") from None
 
     def jwks(self) -> dict[str, Any]:
-        """The public key as a JWK set (RFC 7517)."""
-        numbers = self._public.public_numbers()
-        x, y = (base64url(value.to_bytes(32, "big")) for value in (numbers.x, numbers.y))
-        key = {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.kid, "use": "sig", "alg": "ES256"}
-        return {"keys": [key]}
+        """The public keys as a JWK set (RFC 7517), the present one first."""
+        return {"keys": [_jwk(kid, key) for kid, key in self._public.items()]}
+
+
+def _jwk(kid: str, key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    numbers = key.public_numbers()
+    x, y = (base64url(value.to_bytes(32, "big")) for value in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "use": "sig", "alg": "ES256"}

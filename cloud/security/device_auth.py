@@ -1,7 +1,8 @@
 """Who signed a device's request: from the signature to the device it may speak for. Knows no route.
 
 The order of checks: signature well-formed, key known, signature and digest hold, time within the window,
-nonce new, key and device active, path id equal to the key's device. The first that fails is the answer.
+nonce new, key, certificate and device active, path id equal to the key's device. The first that fails is the
+answer.
 """
 
 from __future__ import annotations
@@ -15,14 +16,21 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
+from cloud.registry.certificates import retire_predecessor
 from cloud.security import audit
 from cloud.security.limits import Limits
 from cloud.security.replay import spend
 from cloud.store.engine import Database
-from cloud.store.schema import claim, device, device_key
+from cloud.store.schema import certificate, claim, device, device_key
 from protocol import signature
+from protocol.certificate_messages import (
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_REVOKED,
+    KEY_REVOKED,
+    KEY_SUPERSEDED,
+)
 from protocol.errors import CLOCK_SKEW, RELEASED, UNKNOWN_KEY, Refusal, not_found
 from protocol.limits import Rate
 
@@ -48,6 +56,15 @@ class DevicePrincipal:
 
 
 @dataclass(frozen=True)
+class Renewer:
+    """A device that proved a key that it may exchange, whether its certificate still holds or not."""
+
+    device_id: str
+    keyid: str
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Claimant:
     """Somebody who proved a key that may not belong to any device yet."""
 
@@ -67,25 +84,55 @@ class DeviceAuth:
 
     async def device(self, request: signature.Request, path_id: str | None) -> DevicePrincipal:
         """The device behind a request, which must be the one of the path. Raises `Refusal`."""
+        parsed, row = await self._proven(request)
+        await self._check_device(row, parsed.keyid)
+        if row.key_status == "superseded":
+            raise _may_not(KEY_SUPERSEDED, "This key was replaced by a newer one.")
+        if row.ends is None:
+            raise _may_not(CERTIFICATE_REVOKED, "The certificate was revoked; renew it.")
+        if row.ends <= self._unix_ms():
+            raise _may_not(CERTIFICATE_EXPIRED, "The certificate has ended; renew it.")
+        await self._check_path(row, parsed.keyid, path_id)
+        return DevicePrincipal(
+            row.device_id, row.account_id, parsed.keyid, row.epoch, parsed.boot, parsed.sequence
+        )
+
+    async def renewer(self, request: signature.Request, path_id: str) -> Renewer:
+        """The device behind a request to renew. Its key may have been replaced by one that was never used."""
+        parsed, row = await self._proven(request)
+        await self._check_device(row, parsed.keyid)
+        if row.key_status == "superseded" and not row.waiting:
+            raise _may_not(KEY_SUPERSEDED, "This key was replaced by a newer one.")
+        await self._check_path(row, parsed.keyid, path_id)
+        return Renewer(row.device_id, parsed.keyid, row.epoch)
+
+    async def _proven(self, request: signature.Request) -> tuple[signature.Parsed, Any]:
+        """The signature and the row of the key that made it."""
         parsed = signature.parse(request)
         row = await self._db.read(partial(_device_of, keyid=parsed.keyid))
         if row is None:
             raise Refusal("REG-004", UNKNOWN_KEY, "The cloud does not know this key.")
         await self._verify(parsed, request, _load(row.public_key))
         await self._spend(parsed)
+        return parsed, row
+
+    async def _check_device(self, row: Any, keyid: str) -> None:
+        """Raises `Refusal` 403 when no key of this station, or not this one, may send."""
         if row.status == "released":
-            raise Refusal(None, RELEASED, "Its owner has released this station.", status=403)
-        if row.key_status == "revoked" and self.when_revoked is not None:
-            await self.when_revoked(parsed.keyid)
-        if row.key_status != "active" or row.status != "active":
-            await self._note(parsed.keyid, "revoked_use")
-            raise Refusal(None, "not_active", "This station may not send now; ask its owner.", status=403)
+            raise _may_not(RELEASED, "Its owner has released this station.")
+        if row.key_status == "revoked":
+            if self.when_revoked is not None:
+                await self.when_revoked(keyid)
+            await self._note(keyid, "revoked_use")
+            raise _may_not(KEY_REVOKED, "This key was revoked; the station must be reset and claimed again.")
+        if row.status != "active":
+            await self._note(keyid, "revoked_use")
+            raise _may_not("not_active", "This station may not send now; ask its owner.")
+
+    async def _check_path(self, row: Any, keyid: str, path_id: str | None) -> None:
         if path_id is not None and path_id != row.device_id:
-            await self._note(parsed.keyid, "foreign_path")
+            await self._note(keyid, "foreign_path")
             raise not_found()
-        return DevicePrincipal(
-            row.device_id, row.account_id, parsed.keyid, row.epoch, parsed.boot, parsed.sequence
-        )
 
     async def claimant(
         self, request: signature.Request, key: ec.EllipticCurvePublicKey, *, any_time: bool = False
@@ -133,7 +180,8 @@ class DeviceAuth:
             refusal = spend(connection, parsed.keyid, parsed.boot, parsed.sequence, now)
             if refusal is None:
                 fresh = (device_key.c.keyid == parsed.keyid) & device_key.c.first_used.is_(None)
-                connection.execute(update(device_key).where(fresh).values(first_used=now))
+                if connection.execute(update(device_key).where(fresh).values(first_used=now)).rowcount:
+                    retire_predecessor(connection, parsed.keyid, now)
             return refusal
 
         if refusal := await self._db.write(change):
@@ -157,7 +205,22 @@ def _record(connection: Connection, keyid: str, reason: str, now_ms: int) -> Non
     audit.record(connection, now_ms, "unknown", reason, keyid, device=device_id)
 
 
+def _may_not(reason: str, detail: str) -> Refusal:
+    return Refusal(None, reason, detail, status=403)
+
+
 def _device_of(connection: Connection, keyid: str) -> Any:
+    """The key with its device; `ends` is the end (ms) of its certificate in force, None without one.
+    `waiting` counts the newer keys that it asked for and that were not used yet."""
+    ends = select(func.max(certificate.c.not_after)).where(
+        certificate.c.keyid == keyid, certificate.c.status == "active"
+    )
+    newer = device_key.alias("newer")
+    waiting = (
+        select(func.count())
+        .select_from(newer)
+        .where(newer.c.replaces == keyid, newer.c.status == "active", newer.c.first_used.is_(None))
+    )
     query = (
         select(
             device_key.c.public_key,
@@ -166,6 +229,8 @@ def _device_of(connection: Connection, keyid: str) -> Any:
             device.c.account_id,
             device.c.status,
             device.c.epoch,
+            ends.scalar_subquery().label("ends"),
+            waiting.scalar_subquery().label("waiting"),
         )
         .join_from(device_key, device)
         .where(device_key.c.keyid == keyid)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from cloud.errors import SecretMissing, StartError
-from cloud.registry.authority import Authority, make_intermediate, make_root
+from cloud.registry.authority import Authority, Issuer, make_intermediate, make_root
 
 _PEPPER_BYTES = 32
 
@@ -31,6 +31,11 @@ class Secrets:
     authority: Authority
     config_key: ed25519.Ed25519PrivateKey
     token_key: ec.EllipticCurvePrivateKey
+    time_key: ed25519.Ed25519PrivateKey
+    previous_config_keys: tuple[ed25519.Ed25519PrivateKey, ...] = ()
+    previous_token_keys: tuple[ec.EllipticCurvePrivateKey, ...] = ()
+    previous_time_keys: tuple[ed25519.Ed25519PrivateKey, ...] = ()
+    key_version: int = 1
 
 
 class Vault:
@@ -45,6 +50,21 @@ class Vault:
         self.pepper = folder / "pepper"
         self.config_key = folder / "config-signing.key"
         self.token_key = folder / "token-signing.key"
+        self.time_key = folder / "time-signing.key"
+        self.key_version = folder / "key-version"
+        self.previous = folder / "previous"
+
+    @property
+    def signing_keys(self) -> dict[str, Path]:
+        """The keys that can be exchanged without the root, by their kind."""
+        return {"config": self.config_key, "token": self.token_key, "time": self.time_key}
+
+    def raise_key_version(self) -> None:
+        """The set of keys is about to change: stations take only a set with a higher number."""
+        write_secret(self.key_version, str(self._version() + 1).encode("ascii"))
+
+    def _version(self) -> int:
+        return int(self.key_version.read_text("ascii")) if self.key_version.exists() else 1
 
     def needed(self) -> dict[str, Path]:
         """What a server must have, by the name that people know it by."""
@@ -82,20 +102,24 @@ class Vault:
             write_secret(self.config_key, _private_pem(ed25519.Ed25519PrivateKey.generate()))
         if not self.token_key.exists():
             write_secret(self.token_key, _private_pem(ec.generate_private_key(ec.SECP256R1())))
+        self.make_time_key()
+
+    def make_time_key(self) -> None:
+        """Makes the key that signs the time, where a server of an earlier version has none."""
+        if not self.time_key.exists():
+            write_secret(self.time_key, _private_pem(ed25519.Ed25519PrivateKey.generate()))
 
     def load(self) -> Secrets:
         """Raises `SecretMissing` that names everything absent, or `StartError` for a damaged file."""
         if missing := self.missing():
             raise SecretMissing(f"In {self.folder} there is no {', no '.join(missing)}.")
+        self.make_time_key()
         try:
             return self._read()
         except (ValueError, TypeError, OSError) as error:
             raise StartError(f"A secret in {self.folder} cannot be used: {error}.") from None
 
     def _read(self) -> Secrets:
-        config_key = serialization.load_pem_private_key(self.config_key.read_bytes(), None)
-        if not isinstance(config_key, ed25519.Ed25519PrivateKey):
-            raise TypeError("the configuration-signing key is not Ed25519")
         pepper = bytes.fromhex(self.pepper.read_text("ascii").strip())
         if len(pepper) < _PEPPER_BYTES:
             raise ValueError("the pepper has less than 32 bytes")
@@ -103,8 +127,27 @@ class Vault:
             x509.load_pem_x509_certificate(self.root_certificate.read_bytes()),
             x509.load_pem_x509_certificate(self.intermediate_certificate.read_bytes()),
             _ec_key(self.intermediate_key),
+            [_issuer(path) for path in self._kept("intermediate")],
         )
-        return Secrets(pepper, authority, config_key, _ec_key(self.token_key))
+        return Secrets(
+            pepper,
+            authority,
+            _ed_key(self.config_key),
+            _ec_key(self.token_key),
+            _ed_key(self.time_key),
+            tuple(map(_ed_key, self._kept(self.config_key.stem))),
+            tuple(map(_ec_key, self._kept(self.token_key.stem))),
+            tuple(map(_ed_key, self._kept(self.time_key.stem))),
+            self._version(),
+        )
+
+    def _kept(self, stem: str) -> list[Path]:
+        """Previous keys of a kind, the newest first, without one that is the present key too after a cut."""
+        present = self.folder / f"{stem}.key"
+        found = [
+            path for path in self.previous.glob(f"{stem}-*.key") if path.read_bytes() != present.read_bytes()
+        ]
+        return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -139,6 +182,18 @@ def _private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) ->
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def _issuer(path: Path) -> Issuer:
+    certificate = x509.load_pem_x509_certificate(path.with_suffix(".crt").read_bytes())
+    return Issuer(certificate, _ec_key(path))
+
+
+def _ed_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise TypeError(f"{path.name} is not an Ed25519 key")
+    return key
 
 
 def _ec_key(path: Path) -> ec.EllipticCurvePrivateKey:

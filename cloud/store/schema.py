@@ -130,6 +130,8 @@ device_key = Table(
     Column("status", String(12), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("first_used", BigInteger),
+    Column("replaces", String(43), index=True),  # the key that asked for this one at a renewal
+    Column("approved_until", BigInteger),  # until then the owner lets it renew, however late it is
     _one_of("status", "active", "superseded", "revoked"),
 )
 
@@ -149,13 +151,24 @@ certificate = Table(
     metadata,
     Column("serial", String(40), primary_key=True),
     Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
-    Column("keyid", String(43), nullable=False),
+    Column("keyid", String(43), nullable=False, index=True),
     Column("sha256", String(64), nullable=False),
     Column("not_before", BigInteger, nullable=False),
     Column("not_after", BigInteger, nullable=False),
     Column("status", String(12), nullable=False),
     Column("pem", Text, nullable=False),
+    Column("issuer", String(64)),  # the issuing authority's subject key identifier, in hex
+    Column("revoked_ms", BigInteger),
+    Column("reason", String(40)),
     _one_of("status", "active", "superseded", "revoked"),
+)
+
+# Device tokens that are refused before they end by themselves.
+denied_token = Table(
+    "denied_token",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
 )
 
 # --- claims -------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from cloud.server import listen, told_address
 from cloud.settings import Settings, load
 from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
+from cloud.store.people import AccountRow
 from protocol.messages import InitiateAnswer
 from tests.cloud.people_parts import CHEAP, PASSWORD, Clock
 from tests.cloud.station_client import Reply, Station
@@ -95,7 +96,14 @@ class Cloud:
         self.people += 1
         address = email or f"person{self.people}@example.org"
         accounts = Accounts(self.database, Passwords(CHEAP), Limits(), self.clock)
-        account = await accounts.create(address, PASSWORD)
+        return await self._signed_in(await accounts.create(address, PASSWORD))
+
+    async def again(self, person: Person) -> Person:
+        """A new session of the same account: the old one does not last for months."""
+        accounts = Accounts(self.database, Passwords(CHEAP), Limits(), self.clock)
+        return await self._signed_in(await accounts.get(person.account_id))
+
+    async def _signed_in(self, account: AccountRow) -> Person:
         token = await self.app[SESSIONS].open(account, "tests")
         found = await self.app[SESSIONS].find(token)
         assert found is not None

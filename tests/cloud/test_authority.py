@@ -198,26 +198,28 @@ def test_a_token_lives_one_hour(tokens: DeviceTokens, seconds: int, good: bool) 
 
 def forged(tokens: DeviceTokens, secrets: Secrets) -> dict[str, str]:
     good = jwt.decode(token_of(tokens), options={"verify_signature": False})
-    header = {"typ": "device+jwt"}
+    header = {"typ": "device+jwt", "kid": tokens.kid}
     key, other = secrets.token_key, ec.generate_private_key(ec.SECP256R1())
     public = json.dumps(tokens.jwks())
     return {
         "another key": jwt.encode(good, other, "ES256", headers=header),
         "no signature": jwt.encode(good, "", "none", headers=header),
-        "shared secret": hmac_token(good, public.encode()),
-        "another kind": jwt.encode(good, key, "ES256"),
+        "shared secret": hmac_token(good, public.encode(), tokens.kid),
+        "another kind": jwt.encode(good, key, "ES256", headers={"kid": tokens.kid}),
         "another audience": jwt.encode(good | {"aud": "meteor-user"}, key, "ES256", headers=header),
         "no end": jwt.encode({k: v for k, v in good.items() if k != "exp"}, key, "ES256", headers=header),
         "no key": jwt.encode({k: v for k, v in good.items() if k != "cnf"}, key, "ES256", headers=header),
         "text as end": jwt.encode(good | {"exp": "never"}, key, "ES256", headers=header),
+        "another kid": jwt.encode(good, key, "ES256", headers=header | {"kid": "x" * 43}),
+        "no kid": jwt.encode(good, key, "ES256", headers={"typ": "device+jwt"}),
         "nonsense": "a.b.c",
         "empty": "",
     }
 
 
-def hmac_token(claims: dict[str, Any], secret: bytes) -> str:
+def hmac_token(claims: dict[str, Any], secret: bytes, kid: str) -> str:
     """The public key used as a shared secret: libraries refuse to make such a token, attackers do not."""
-    head = base64url(json.dumps({"alg": "HS256", "typ": "device+jwt"}).encode())
+    head = base64url(json.dumps({"alg": "HS256", "typ": "device+jwt", "kid": kid}).encode())
     body = base64url(json.dumps(claims).encode())
     mac = hmac.digest(secret, f"{head}.{body}".encode(), "sha256")
     return f"{head}.{body}.{base64url(mac)}"

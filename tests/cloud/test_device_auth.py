@@ -200,7 +200,7 @@ async def test_a_revoked_key_may_not_send(cloud: Cloud) -> None:
     station = await cloud.claimed(await cloud.person())
     change = update(schema.device_key).values(status="revoked")
     await cloud.database.write(lambda c: c.execute(change).close())
-    assert (await station.beat()).reason == "not_active"
+    assert (await station.beat()).reason == "key_revoked"
 
 
 async def test_attacks_are_in_the_audit_and_a_flood_of_them_is_not(cloud: Cloud) -> None:

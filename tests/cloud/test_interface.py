@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from sqlalchemy import select
 
 from cloud import keys
 from cloud.api.openapi import plain_path
 from cloud.api.routing import Guard, Route
 from cloud.api.table import ROUTES
 from cloud.errors import StoreError
+from cloud.store.schema import certificate
 from protocol.codes import ulid, uuid7
 from protocol.errors import Problem, Refusal
 from tests.cloud.cloud_server import Cloud
@@ -26,6 +28,9 @@ from tests.cloud.station_client import Reply, Station
 
 PUBLIC = {
     ("GET", "/health"),
+    ("GET", "/crl"),
+    ("GET", "/time"),
+    ("GET", "/v1/keys"),
     ("GET", "/v1/jwks"),
     ("GET", "/v1/openapi.json"),
     ("OPTIONS", "/v1/devices/{device_id}/uploads"),
@@ -40,6 +45,7 @@ SAMPLES = {
     "invitation_id": "inv_" + "0" * 26,
     "batch_id": "bat_" + "0" * 26,
     "message_id": "reg_" + "0" * 26,
+    "serial": "0" * 32,
 }
 GONE_FOR_ADA_TOO = {
     "/v1/devices/{device_id}/replacements/{claim_id}",
@@ -57,7 +63,7 @@ def served(cloud: Cloud) -> set[tuple[str, str]]:
     found = set()
     for route in cloud.app.router.routes():
         path = plain_path(str(route.resource.canonical)) if route.resource else ""
-        if path.startswith(("/v1", "/api/", "/health")):
+        if path.startswith(("/v1", "/api/", "/health", "/crl", "/time")):
             found.add((route.method, path))
     return found
 
@@ -147,6 +153,11 @@ def body_for(route: Route) -> dict[str, Any]:
     if "commands" in route.path:
         return {"type": "restart"}
     return {"accept": False} if "replacements" in route.path else {"name": "Mine now"}
+
+
+async def serial_of(cloud: Cloud, station: Station) -> str:
+    query = select(certificate.c.serial).where(certificate.c.device_id == station.device_id)
+    return str(await cloud.database.read(lambda c: c.execute(query).scalar_one()))
 
 
 async def test_a_station_sees_and_changes_nothing_of_another(cloud: Cloud) -> None:

@@ -1,0 +1,39 @@
+"""What renewing, revoking and exchanging certificates needs to remember."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("device_key", sa.Column("replaces", sa.String(length=43), nullable=True))
+    op.add_column("device_key", sa.Column("approved_until", sa.BigInteger(), nullable=True))
+    op.create_index(op.f("ix_device_key_replaces"), "device_key", ["replaces"])
+    op.add_column("certificate", sa.Column("issuer", sa.String(length=64), nullable=True))
+    op.add_column("certificate", sa.Column("revoked_ms", sa.BigInteger(), nullable=True))
+    op.add_column("certificate", sa.Column("reason", sa.String(length=40), nullable=True))
+    op.create_index(op.f("ix_certificate_keyid"), "certificate", ["keyid"])
+    op.create_table(
+        "denied_token",
+        sa.Column("jti", sa.String(length=64), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_denied_token")),
+    )
+    op.create_index(op.f("ix_denied_token_expires"), "denied_token", ["expires"])
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_denied_token_expires"), table_name="denied_token")
+    op.drop_table("denied_token")
+    op.drop_index(op.f("ix_certificate_keyid"), table_name="certificate")
+    for column in ("reason", "revoked_ms", "issuer"):
+        op.drop_column("certificate", column)
+    op.drop_index(op.f("ix_device_key_replaces"), table_name="device_key")
+    for column in ("approved_until", "replaces"):
+        op.drop_column("device_key", column)
