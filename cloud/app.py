@@ -20,6 +20,7 @@ from cloud.api.openapi import document
 from cloud.api.routing import install
 from cloud.api.table import ROUTES
 from cloud.dashboard.setup import setup_dashboard
+from cloud.errors import StoreError
 from cloud.fleet.commands import Commands
 from cloud.fleet.configuration import Configurations
 from cloud.fleet.devices import Fleet
@@ -36,8 +37,13 @@ from cloud.registry.completion import Completion
 from cloud.registry.enrolment import Enrolment
 from cloud.registry.news import ClaimNews
 from cloud.registry.tokens import DeviceTokens
+from cloud.rights.archive import ARCHIVE, Archive
+from cloud.rights.removal import REMOVAL, Removal
+from cloud.security.accounts import ACCOUNTS
 from cloud.security.device_auth import DeviceAuth
+from cloud.security.limit_store import LimitStore
 from cloud.security.limits import Limits
+from cloud.security.resets import RESETS
 from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
@@ -65,7 +71,8 @@ def create_app(
         middlewares=[middleware.identify, middleware.explain], client_max_size=_LARGEST_BODY
     )
     app.on_response_prepare.append(middleware.mark)
-    bus, limits = Bus(unix_ms=clock), Limits()
+    bus, store = Bus(unix_ms=clock), LimitStore(database, clock)
+    limits = Limits(store=store)
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
     app[keys.TRAIL] = Trail(database)
@@ -75,6 +82,8 @@ def create_app(
     app[keys.OPENAPI] = msgspec.json.encode(document(ROUTES, _version(), settings.base))
     install(app, ROUTES)
     setup_people(app)
+    app[ARCHIVE] = Archive(database, app[keys.MEDIA_FILES], clock)
+    app[REMOVAL] = Removal(database, app[keys.MEDIA_FILES], bus, app[ACCOUNTS], clock)
     setup_dashboard(app)
     setup_realtime(app)
     app.cleanup_ctx.append(_upkeep)
@@ -123,15 +132,22 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "claims": app[keys.CLAIMS].sweep,
         "sessions": app[SESSIONS].sweep,
         "invitations": app[SHARING].sweep,
+        "password links": app[RESETS].sweep,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
+        "removals": app[REMOVAL].finish,
+        "limits": app[keys.LIMITS].keep,
+        "full limits": LimitStore(database, clock).sweep,
         "audit seal": Seal(settings.data_dir, database).follow,
     }
+    await app[keys.LIMITS].load()
     task = asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep")
     yield
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    with contextlib.suppress(StoreError):  # open: a lost count gives somebody a few tries
+        await app[keys.LIMITS].keep()
 
 
 def _version() -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from cloud import logs, server
 from cloud.app import unix_ms
-from cloud.commandline import audit
+from cloud.commandline import administrators, audit
 from cloud.commandline.opened import opened
 from cloud.errors import (
     AccountRefused,
@@ -188,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = authority.add_subparsers(required=True, metavar="ACTION")
     _command(actions, "init", _ca_init, "make root, intermediate and the server's keys")
     _command(actions, "show", _ca_show, "print the root certificate")
+    administrators.add(commands, _command)
     log = commands.add_parser("audit", help="the log of security events")
     audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
     _command(commands, "migrate", _migrate, "bring the database to the newest schema")

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from cloud.api import audit, claims, fleet, health, sharing, stations, uploads
+from cloud.api import (
+    administration,
+    audit,
+    claims,
+    fleet,
+    health,
+    metrics,
+    rights,
+    sharing,
+    stations,
+    tokens,
+    uploads,
+)
 from cloud.api.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,4 +25,8 @@ ROUTES: tuple[Route, ...] = (
     *fleet.ROUTES,
     *audit.ROUTES,
     *sharing.ROUTES,
+    *metrics.ROUTES,
+    *tokens.ROUTES,
+    *administration.ROUTES,
+    *rights.ROUTES,
 )

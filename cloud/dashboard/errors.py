@@ -18,7 +18,19 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_OURS = ("/sign-in", "/sign-out", "/stations", "/claims", "/claim", "/account", "/invitations", "/static")
+_OURS = (
+    "/sign-in",
+    "/sign-out",
+    "/stations",
+    "/claims",
+    "/claim",
+    "/account",
+    "/invitations",
+    "/forgot",
+    "/reset",
+    "/administration",
+    "/static",
+)
 _SORRY = N_("Something broke on our side")
 _LATER = N_("Try again in a minute. Your stations go on working meanwhile.")
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.dashboard import account, adding, audit, claiming, entrance, events, people, stations
+from cloud.dashboard import (
+    account,
+    adding,
+    administration,
+    audit,
+    claiming,
+    data,
+    entrance,
+    events,
+    lost,
+    people,
+    stations,
+    tokens,
+)
 from cloud.dashboard.errors import page_errors
 from cloud.dashboard.rendering import PAGES, Pages, static_file
 
@@ -22,9 +35,23 @@ def setup_dashboard(app: web.Application) -> None:
             web.get("/account", account.show),
             web.post("/account/name", account.rename),
             web.post("/account/password", account.change_password),
+            web.get("/forgot", lost.show),
+            web.post("/forgot", lost.ask),
+            web.get("/reset", lost.choose),
+            web.post("/reset", lost.change),
+            web.get("/account/data", data.show),
+            web.get("/account/data.zip", data.export),
+            web.post("/account/delete", data.delete_account),
+            web.get("/stations/{id}/delete", data.ask_station),
+            web.post("/stations/{id}/delete", data.delete_station),
+            web.get("/account/tokens", tokens.show),
+            web.post("/account/tokens", tokens.make),
+            web.post("/account/tokens/revoke", tokens.revoke),
             web.get("/account/log", audit.show),
             web.get("/account/log.csv", audit.export),
             web.get("/account/log.jsonl", audit.export),
+            web.get("/administration", administration.show),
+            web.post("/administration", administration.suspend),
             web.get("/claim", adding.landing),
             web.get("/stations/add", adding.show),
             web.post("/stations/add", adding.add),

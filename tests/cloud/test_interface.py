@@ -38,6 +38,8 @@ SAMPLES = {
     "sha256": "0" * 64,
     "member_id": "usr_" + "0" * 26,
     "invitation_id": "inv_" + "0" * 26,
+    "account_id": "usr_" + "0" * 26,
+    "token_id": "tok_" + "0" * 26,
 }
 
 
