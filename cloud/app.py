@@ -21,6 +21,7 @@ from cloud.api.openapi import document
 from cloud.api.routing import install
 from cloud.api.table import ROUTES
 from cloud.dashboard.setup import setup_dashboard
+from cloud.errors import StoreError
 from cloud.fleet.commands import Commands
 from cloud.fleet.configuration import Configurations
 from cloud.fleet.devices import Fleet
@@ -46,9 +47,14 @@ from cloud.registry.renewals import Renewals
 from cloud.registry.replacement import Replacements
 from cloud.registry.revocations import Revocations
 from cloud.registry.tokens import DeviceTokens
+from cloud.rights.archive import ARCHIVE, Archive
+from cloud.rights.removal import REMOVAL, Removal
+from cloud.security.accounts import ACCOUNTS
 from cloud.security.cloud_keys import CloudKeys
 from cloud.security.device_auth import DeviceAuth
+from cloud.security.limit_store import LimitStore
 from cloud.security.limits import Limits
+from cloud.security.resets import RESETS
 from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
@@ -76,7 +82,8 @@ def create_app(
         middlewares=[middleware.identify, middleware.explain], client_max_size=_LARGEST_BODY
     )
     app.on_response_prepare.append(middleware.mark)
-    bus, limits = Bus(unix_ms=clock), Limits()
+    bus, store = Bus(unix_ms=clock), LimitStore(database, clock)
+    limits = Limits(store=store)
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
     app[keys.TRAIL] = Trail(database)
@@ -86,6 +93,8 @@ def create_app(
     app[keys.OPENAPI] = msgspec.json.encode(document(ROUTES, _version(), settings.base))
     install(app, ROUTES)
     setup_people(app)
+    app[ARCHIVE] = Archive(database, app[keys.MEDIA_FILES], clock)
+    app[REMOVAL] = Removal(database, app[keys.MEDIA_FILES], bus, app[ACCOUNTS], clock)
     setup_dashboard(app)
     setup_realtime(app)
     app.cleanup_ctx.append(_upkeep)
@@ -172,10 +181,15 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "invitations": app[SHARING].sweep,
         "key overlaps": app[keys.RENEWALS].end_overlaps,
         "revocation list": app[keys.CRL].refresh,
+        "password links": app[RESETS].sweep,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
+        "removals": app[REMOVAL].finish,
+        "limits": app[keys.LIMITS].keep,
+        "full limits": LimitStore(database, clock).sweep,
         "audit seal": Seal(settings.data_dir, database).follow,
     }
+    await app[keys.LIMITS].load()
     tasks = [
         asyncio.create_task(upkeep.run(duties, settings.sweep_interval), name="upkeep"),
         asyncio.create_task(app[keys.QUEUE].run(settings.sweep_interval), name="registrations"),
@@ -185,6 +199,8 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+    with contextlib.suppress(StoreError):  # open: a lost count gives somebody a few tries
+        await app[keys.LIMITS].keep()
 
 
 def _version() -> str:

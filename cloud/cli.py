@@ -14,7 +14,7 @@ import msgspec
 
 from cloud import certificates_cli, logs, server
 from cloud.app import unix_ms
-from cloud.commandline import audit
+from cloud.commandline import administrators, audit
 from cloud.commandline import bulk as _bulk
 from cloud.commandline import registrations as _registrations
 from cloud.commandline.opened import opened
@@ -216,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     drop = _command(actions, "forget", _forget, "drop the previous keys of a kind")
     drop.add_argument("kind", choices=rollover.KINDS)
     certificates_cli.add_commands(commands, _command)
+    administrators.add(commands, _command)
     log = commands.add_parser("audit", help="the log of security events")
     audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
     _bulk.add(commands, _command)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from protocol.messages import Answer, Request
+from protocol.messages import Answer, Name, Request
 
 SharedRole = Literal["technician", "viewer"]
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
@@ -58,3 +58,86 @@ class InvitationReply(Request):
     """POST /invitations/:id."""
 
     accept: bool
+
+
+class TokenRequest(Request):
+    """POST /tokens: a name to know it by, what it may do, and after how many days it ends (None: never)."""
+
+    name: Name
+    scopes: list[Literal["read", "command", "claim"]]
+    days: Annotated[int, Meta(ge=1, le=3650)] | None = 365
+
+
+class TokenView(Answer):
+    """An API token without its secret. Times in ms since 1970."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_ms: int
+    expires_ms: int | None
+    last_used_ms: int | None
+    last_address: str | None
+
+
+class TokenMade(Answer):
+    """The one time that a token is shown."""
+
+    token: str
+    details: TokenView
+
+
+class TokenList(Answer):
+    """GET /tokens: newest first."""
+
+    tokens: list[TokenView]
+
+
+class StationView(Answer):
+    """A station as an administrator finds it."""
+
+    id: str
+    name: str
+    short_id: str
+    owner_id: str
+    owner: str
+    status: str
+    state: str | None
+    last_seen_ms: int | None
+    created_ms: int
+
+
+class StationList(Answer):
+    """GET /administration/devices."""
+
+    devices: list[StationView]
+
+
+class AccountView(Answer):
+    """An account as an administrator finds it."""
+
+    id: str
+    email: str
+    name: str
+    administrator: bool
+    suspended_ms: int | None
+    stations: int
+    created_ms: int
+
+
+class AccountList(Answer):
+    """GET /administration/accounts."""
+
+    accounts: list[AccountView]
+
+
+class SuspendRequest(Request):
+    """POST /administration/…/:id: suspend, or resume."""
+
+    suspended: bool
+
+
+class DeleteAccount(Request):
+    """POST /account/delete: the password once more."""
+
+    password: Annotated[str, Meta(max_length=256)]

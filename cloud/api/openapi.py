@@ -16,6 +16,7 @@ _VARIABLE = re.compile(r"\{([a-z0-9_]+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _SECURITY: Mapping[Guard, list[dict[str, list[str]]]] = {
     Guard.PUBLIC: [],
     Guard.PERSON: [{"session": []}],
+    Guard.ADMINISTRATOR: [{"session": []}],
     Guard.DEVICE: [{"signature": []}],
     Guard.RENEWAL: [{"signature": []}],
     Guard.KEY: [{"signature": []}],
@@ -25,6 +26,11 @@ _SECURITY: Mapping[Guard, list[dict[str, list[str]]]] = {
 _SCHEMES = {
     "registration_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "session": {"type": "apiKey", "in": "cookie", "name": "session", "description": "A signed-in person."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token of a person, with the scope that is named.",
+    },
     "signature": {
         "type": "apiKey",
         "in": "header",
@@ -75,13 +81,18 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": _operation_id(route),
         "summary": route.summary,
         "description": (route.handler.__doc__ or "").strip(),
-        "security": _SECURITY[route.guard],
+        "security": _security(route),
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {route.content: _content(route.body)}}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    token: list[dict[str, list[str]]] = [{"token": [route.scope.value]}] if route.scope else []
+    return [*_SECURITY[route.guard], *token]
 
 
 def _operation_id(route: Route) -> str:

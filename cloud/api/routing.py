@@ -13,12 +13,14 @@ from aiohttp import web
 from cloud.api.bodies import signed_request, unpacked
 from cloud.keys import DEVICE_AUTH, LEGACY
 from cloud.registry.authority import public_key_of
+from cloud.security.api_tokens import API_TOKENS
 from cloud.security.device_auth import Claimant
+from cloud.security.network import client_network
 from cloud.security.scopes import Scope
-from cloud.security.sessions import require_person
+from cloud.security.sessions import Person, require_person
 from cloud.validation import decode
 from protocol import signature
-from protocol.errors import Refusal
+from protocol.errors import Refusal, not_found
 from protocol.limits import MAX_JSON_BYTES
 from protocol.messages import ClaimRequest, ConfirmRequest, ValidateRequest
 
@@ -29,6 +31,8 @@ class Guard(Enum):
     PUBLIC = "public"
     PERSON = "person"
     """A signed-in person: handler(request, person)."""
+    ADMINISTRATOR = "administrator"
+    """The same, for somebody who runs this cloud; to others there is nothing here."""
     DEVICE = "device"
     """A claimed device, that of the path: handler(request, device, body)."""
     RENEWAL = "renewal"
@@ -90,7 +94,28 @@ def _public(route: Route) -> Handler:
 
 def _person(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        person = await require_person(request)
+        person = await _somebody(request, route)
+        return await route.handler(request, person)
+
+    return handle
+
+
+async def _somebody(request: web.Request, route: Route) -> Person:
+    """By session, or by an API token whose scopes reach. Raises `Refusal` 401 and 403.
+
+    A token stands in a header that no other site can set, so it needs no CSRF token beside it.
+    """
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return await request.app[API_TOKENS].person(token.strip(), route.scope, client_network(request))
+    return await require_person(request)
+
+
+def _administrator(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        person = await _somebody(request, route)
+        if not person.administrator:
+            raise not_found()
         return await route.handler(request, person)
 
     return handle
@@ -150,7 +175,7 @@ def _person_or_key(route: Route) -> Handler:
             signed = await signed_request(request, route.max_body)
             claimant = await request.app[DEVICE_AUTH].claim_key(signed, request.match_info["claim_id"])
             return await route.handler(request, claimant.keyid)
-        person = await require_person(request)
+        person = await _somebody(request, route)
         return await route.handler(request, person.account_id)
 
     return handle
@@ -169,6 +194,7 @@ def _registration_token(route: Route) -> Handler:
 _GUARDS: Mapping[Guard, Callable[[Route], Handler]] = {
     Guard.PUBLIC: _public,
     Guard.PERSON: _person,
+    Guard.ADMINISTRATOR: _administrator,
     Guard.DEVICE: _device,
     Guard.RENEWAL: _renewal,
     Guard.KEY: _key,

@@ -22,8 +22,13 @@ async def stream(request: web.Request, pieces: Iterator[bytes], kind: str, name:
         }
     )
     await response.prepare(request)
-    while first is not None:
-        await response.write(first)
-        first = await asyncio.to_thread(next, pieces, None)
-    await response.write_eof()
+    try:
+        while first is not None:
+            await response.write(first)
+            first = await asyncio.to_thread(next, pieces, None)
+        await response.write_eof()
+    except BaseException:
+        if request.transport is not None:
+            request.transport.abort()
+        raise
     return response

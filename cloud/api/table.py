@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from cloud.api import (
+    administration,
     audit,
     bulk,
     certificates,
     claims,
     fleet,
     health,
+    metrics,
     ownership,
     registrations,
+    rights,
     sharing,
     stations,
+    tokens,
     trust,
     uploads,
 )
@@ -31,4 +35,8 @@ ROUTES: tuple[Route, ...] = (
     *registrations.ROUTES,
     *bulk.ROUTES,
     *ownership.ROUTES,
+    *metrics.ROUTES,
+    *tokens.ROUTES,
+    *administration.ROUTES,
+    *rights.ROUTES,
 )

@@ -27,6 +27,9 @@ _OURS = (
     "/account",
     "/invitations",
     "/transfer",
+    "/forgot",
+    "/reset",
+    "/administration",
     "/static",
 )
 _SORRY = N_("Something broke on our side")

@@ -86,6 +86,14 @@ class MediaFiles:
         except OSError as error:
             raise _failed(error) from error
 
+    def remove_all(self, device_id: str) -> None:
+        """Removes every file of a station that is no more."""
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self._folder / device_id)
+        except OSError as error:
+            raise _failed(error) from error
+
     def ready(self) -> str | None:
         """Why no file could be stored now; None when one could."""
         try:

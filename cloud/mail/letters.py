@@ -19,3 +19,13 @@ def invited(to: str, owner: str, station: str, role: str, base: str) -> Letter:
         "The invitation waits for two weeks. If you do not know the sender, do nothing.\n"
     )
     return Letter(to, f"You are invited to the meteor station “{station}”", text)
+
+
+def password_link(to: str, link: str) -> Letter:
+    """To somebody who lost the password."""
+    text = (
+        "Somebody, probably you, asked for a new password for your account of meteor stations.\n\n"
+        f"Choose it here within 30 minutes; the link is good once:\n{link}\n\n"
+        "If it was not you, do nothing: your password stays as it is.\n"
+    )
+    return Letter(to, "A new password for your meteor stations", text)

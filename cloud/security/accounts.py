@@ -88,6 +88,9 @@ class Accounts:
         await self._database.write(lambda connection: self._note(connection, known, verdict, address))
         if known is None or not verdict.right:
             raise Refusal("REG-004", WRONG_CODE, "E-mail address and password do not belong together.")
+        if known.suspended is not None:  # said to nobody but who has the password
+            detail = "This account is suspended. Ask whoever runs this cloud."
+            raise Refusal(None, "account_suspended", detail, status=403)
         return known
 
     async def _check(self, known: AccountRow | None, password: str) -> Verdict:
@@ -99,15 +102,22 @@ class Accounts:
             people.replace_hash(connection, known.id, known.password_hash, verdict.renewed)
         actor = f"person:{known.id}" if known and verdict.right else "anonymous"
         action = "signed_in" if verdict.right else "sign_in_failed"
+        if known is not None and known.suspended is not None and verdict.right:
+            action = "suspended_sign_in"
         # An unknown address is not kept: people type passwords into the wrong field.
         audit.record(connection, self._unix_ms(), actor, action, known.id if known else "-", address=address)
 
-    async def change_password(self, account_id: str, current: str, new: str, address: str) -> None:
-        """Replaces the password. Raises `Refusal` with field `current` or `new`."""
+    async def confirm(self, account_id: str, current: str, address: str) -> AccountRow:
+        """The account of who proves the password once more. Raises `Refusal` with field `current`."""
         await self._limits.take("sign-in", address, SIGN_IN_ATTEMPTS)
         row = await self.get(account_id)
         if not (await self._check(row, current)).right:
             raise Refusal(None, WRONG_CODE, "This is not your current password.", field="current")
+        return row
+
+    async def change_password(self, account_id: str, current: str, new: str, address: str) -> None:
+        """Replaces the password. Raises `Refusal` with field `current` or `new`."""
+        row = await self.confirm(account_id, current, address)
         if reason := weakness(new, row.email, row.name):
             raise Refusal(None, INVALID, reason, field="new")
         hashed = await self._in_thread(lambda: self._passwords.hash(new))
@@ -142,6 +152,10 @@ class Accounts:
     async def _find(self, email: str) -> AccountRow | None:
         address = normal_email(email) or ""
         return await self._database.read(lambda connection: people.account_by_email(connection, address))
+
+    async def hashed(self, password: str) -> str:
+        """The hash to store for a password that was judged already."""
+        return await self._in_thread(lambda: self._passwords.hash(password))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         async with self._slots:

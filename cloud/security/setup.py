@@ -7,7 +7,10 @@ from aiohttp import web
 from cloud.keys import BUS, DATABASE, LIMITS, SETTINGS, UNIX_MS
 from cloud.mail.outbox import OUTBOX, Outbox, outbox_task
 from cloud.security.accounts import ACCOUNTS, Accounts
+from cloud.security.administration import ADMINISTRATION, Administration
+from cloud.security.api_tokens import API_TOKENS, ApiTokens
 from cloud.security.passwords import Cost, Passwords
+from cloud.security.resets import RESETS, Resets
 from cloud.security.sessions import SESSIONS, Sessions
 from cloud.security.sharing import SHARING, Sharing
 
@@ -22,6 +25,17 @@ def setup_people(app: web.Application, cost: Cost | None = None) -> None:
         app[DATABASE], app[BUS], app[LIMITS], app[OUTBOX], app[SETTINGS].base, app[UNIX_MS]
     )
     app.on_startup.append(_share)
+    app[RESETS] = Resets(
+        app[DATABASE],
+        app[ACCOUNTS],
+        app[OUTBOX],
+        app[BUS],
+        app[LIMITS],
+        app[SETTINGS].base,
+        app[UNIX_MS],
+    )
+    app[ADMINISTRATION] = Administration(app[DATABASE], app[BUS], app[UNIX_MS])
+    app[API_TOKENS] = ApiTokens(app[DATABASE], app[LIMITS], app[UNIX_MS])
 
 
 async def _share(app: web.Application) -> None:

@@ -49,6 +49,7 @@ _PRAGMAS = (
     f"busy_timeout={_BUSY_MS}",
     "trusted_schema=OFF",
     "cell_size_check=ON",
+    "secure_delete=ON",
     "temp_store=MEMORY",
 )
 
@@ -136,6 +137,15 @@ class Database:
     def engine(self) -> Engine:
         """The writing engine, for migrations."""
         return self._writing
+
+    def forget_deleted(self) -> None:
+        """Takes what was deleted out of SQLite's files; PostgreSQL's vacuum does so by itself. Blocking."""
+        if self.is_sqlite:
+            raw = self._writing.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                raw.close()
 
     def close(self) -> None:
         """Waits for running transactions, then closes every connection."""

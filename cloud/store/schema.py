@@ -67,6 +67,47 @@ session = Table(
     Column("user_agent", String(200), nullable=False, server_default=""),
 )
 
+# Links for lost passwords, by the hash of their secret.
+password_reset = Table(
+    "password_reset",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("scopes", String(80), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("last_used", BigInteger),
+    Column("last_address", String(64)),
+)
+
+# Who used up how much of what, by purpose and caller (`cloud.security.limit_store`).
+limit_bucket = Table(
+    "limit_bucket",
+    metadata,
+    Column("purpose", String(20), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("full", BigInteger, nullable=False, index=True),
+    Column("rate_count", Integer, nullable=False),
+    Column("rate_seconds", Integer, nullable=False),
+    Column("rate_burst", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("struck", BigInteger),
+    Column("blocked", BigInteger),
+)
+
 # --- devices and their keys ---------------------------------------------------------------------------------
 
 device = Table(
@@ -353,6 +394,14 @@ upload = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
     UniqueConstraint("device_id", "sha256"),
+)
+
+# Deleted stations whose files may still lie on the disk.
+removal = Table(
+    "removal",
+    metadata,
+    Column("device_id", String(30), primary_key=True),
+    Column("since", BigInteger, nullable=False),
 )
 
 # --- audit --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sqlalchemy import insert, update
 from cloud.store import schema
 from protocol.codes import ulid, uuid7
 from protocol.messages import ValidateAnswer
+from protocol.people_messages import TokenMade
 from tests.cloud.cloud_server import Cloud, Person
 from tests.cloud.people_client import Browsing
 from tests.cloud.people_parts import PASSWORD
@@ -46,6 +47,7 @@ SIGNED_IN = "401 200 200 200 200 200 401 401"
 READ = "401 200 200 200 404 200 401 401"
 COMMAND = "401 201 201 403 404 403 401 401"
 OWN = "401 200 403 403 404 403 401 401"
+ADMINISTRATOR = "401 404 404 404 404 200 401 401"
 DEVICE = "401 401 401 401 401 401 200 404"
 OWN_PATH = "401 401 401 401 401 401 200 200"
 DOOR = "303 200 200 200 200 200 303 303"
@@ -103,6 +105,21 @@ INTERFACE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/devices/{device_id}/events"): Row(READ),
     ("GET", "/v1/devices/{device_id}/events/{event_id}"): Row(READ),
     ("GET", "/v1/devices/{device_id}/media/{sha256}"): Row(READ),
+    ("GET", "/v1/tokens"): Row(SIGNED_IN),
+    ("POST", "/v1/tokens"): Row(SIGNED_IN.replace("200", "201"), {"name": "mine", "scopes": ["read"]}),
+    ("DELETE", "/v1/tokens/{token_id}"): Row("401 204 404 404 404 404 401 401"),
+    ("GET", "/v1/administration/devices"): Row(ADMINISTRATOR),
+    ("GET", "/v1/administration/accounts"): Row(ADMINISTRATOR),
+    ("POST", "/v1/administration/devices/{device_id}"): Row(
+        ADMINISTRATOR.replace("200", "204"), {"suspended": False}
+    ),
+    ("POST", "/v1/administration/accounts/{account_id}"): Row(
+        ADMINISTRATOR.replace("200", "204"), {"suspended": False}
+    ),
+    ("GET", "/v1/account/export"): Row(SIGNED_IN),
+    ("POST", "/v1/account/delete"): Row(SIGNED_IN.replace("200", "204"), {"password": PASSWORD}),
+    ("DELETE", "/v1/devices/{device_id}"): Row(OWN.replace("200", "204")),
+    ("GET", "/v1/metrics"): Row(ADMINISTRATOR),
     ("GET", "/v1/audit"): Row(SIGNED_IN),
     ("GET", "/v1/audit/export"): Row(SIGNED_IN),
     ("GET", "/v1/devices/{device_id}/people"): Row(OWN),
@@ -118,6 +135,13 @@ PAGES: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row(DOOR),
     ("GET", "/sign-in"): Row("200 303 303 303 303 303 200 200"),
     ("POST", "/sign-in"): Row("303 " * 6 + "401 401", {"email": "owner@example.org", "password": PASSWORD}),
+    ("GET", "/forgot"): Row(PAGE),
+    ("POST", "/forgot"): Row(PAGE, {}),
+    ("GET", "/reset"): Row("410 " * 8),
+    ("POST", "/reset"): Row("410 " * 8, {"token": "x", "new": "another good password"}),
+    ("GET", "/account/tokens"): Row(DOOR),
+    ("POST", "/account/tokens"): Row(DOOR, {"name": "mine", "scope_read": "1"}),
+    ("POST", "/account/tokens/revoke"): Row("303 303 404 404 404 404 303 303", {"token": "{token_id}"}),
     ("POST", "/sign-out"): Row(GO_ON, {}),
     ("GET", "/account"): Row(DOOR),
     ("POST", "/account/name"): Row(GO_ON, {"name": "Somebody"}),
@@ -125,6 +149,13 @@ PAGES: dict[tuple[str, str], Row] = {
     ("GET", "/account/log"): Row(DOOR),
     ("GET", "/account/log.csv"): Row(DOOR),
     ("GET", "/account/log.jsonl"): Row(DOOR),
+    ("GET", "/administration"): Row("303 404 404 404 404 200 303 303"),
+    ("POST", "/administration"): Row("303 404 404 404 404 303 303 303", {"suspend": "{device_id}"}),
+    ("GET", "/account/data"): Row(DOOR),
+    ("GET", "/account/data.zip"): Row(DOOR),
+    ("POST", "/account/delete"): Row(GO_ON, {"current": PASSWORD}),
+    ("GET", "/stations/{device_id}/delete"): Row(OWN_PAGE),
+    ("POST", "/stations/{device_id}/delete"): Row(OWN_PAGE.replace("200", "303"), {"short_id": "{short_id}"}),
     ("GET", "/claim"): Row(PAGE),
     ("GET", "/stations/add"): Row(DOOR),
     ("POST", "/stations/add"): Row(GO_ON, {"short_id": "BCDFGH", "pin": "123456"}),
@@ -254,14 +285,19 @@ async def world(cloud: Cloud) -> World:
         connection.execute(update(schema.account).where(root).values(administrator=True))
 
     await cloud.database.write(share)
+    token = await people["owner"].send("POST", "/v1/tokens", {"name": "a", "scopes": ["read"]})
+    made = token.read(TokenMade)
     names = {
         "device_id": itself.device_id,
+        "short_id": itself.short_id,
         "claim_id": claim_id,
         "event_id": event.event_id,
         "sha256": hashlib.sha256(b"picture").hexdigest(),
         "upload_id": place.rpartition("/")[2],
         "member_id": other.account_id,
+        "account_id": people["owner"].account_id,
         "invitation_id": invitation,
+        "token_id": made.details.id,
         "name": "style.css",
     }
     return World(cloud, people, itself, neighbour, names)

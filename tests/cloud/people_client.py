@@ -65,7 +65,7 @@ class Browsing:
             method, self.base + path, data=form, headers=headers, allow_redirects=follow
         ) as response:
             where = response.url.path_qs if follow else response.headers.get("Location", "")
-            return Page(response.status, where, response.headers, await response.text())
+            return Page(response.status, where, response.headers, await response.text(errors="replace"))
 
 
 class _Text(HTMLParser):

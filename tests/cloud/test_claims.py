@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import func, select
 
 from cloud.keys import CLAIMS
+from cloud.registry import records
 from cloud.store import schema
 from protocol.messages import ClaimComplete, ClaimPending, ValidateAnswer
 from tests.cloud.cloud_server import Cloud, Person
@@ -586,7 +587,8 @@ async def take(source: AsyncIterator[Any], count: int) -> AsyncIterator[Any]:
 async def test_a_key_may_start_six_cards_an_hour(cloud: Cloud) -> None:
     station = cloud.station()
     for _ in range(6):
-        await station.wait_on_card()
-        cloud.clock.move(901)
+        claim_id = await station.wait_on_card()
+        # Its time is not awaited: the limit counts on the same clock, and would let the next one through.
+        await cloud.database.write(lambda c, id=claim_id: records.expire(c, id, "cancelled", "REG-002"))  # type: ignore[misc]
     reply: Reply = await station.claim_with_card()
     assert (reply.status, reply.problem.code) == (429, "REG-006")

@@ -49,6 +49,7 @@ async def every_page(cloud: Cloud) -> dict[str, str]:
         "/claim",
         "/account",
         "/account/log",
+        "/account/tokens",
         "/nothing",
         f"/stations/{station.device_id}",
         f"/stations/{station.device_id}/people",
@@ -56,6 +57,8 @@ async def every_page(cloud: Cloud) -> dict[str, str]:
     ):
         found[path] = await pages.get(path)
     stranger = Browsing(cloud.session, cloud.base, {})
+    for path in ("/forgot", "/reset"):
+        found[path] = await stranger.get(path)
     found["sign-in"] = await stranger.get("/sign-in")
     found["landing"] = await stranger.get("/claim")
     for page in found.values():
@@ -103,7 +106,7 @@ async def test_every_form_that_changes_something_carries_the_token(cloud: Cloud)
     for name, page in (await every_page(cloud)).items():
         for form in re.findall(r"<form.*?</form>", page, re.DOTALL):
             assert 'method="post"' in form, name
-            assert 'name="csrf"' in form or name == "sign-in", name
+            assert 'name="csrf"' in form or name in ("sign-in", "/forgot", "/reset"), name
 
 
 def page_routes(app: web.Application) -> list[tuple[str, str]]:
@@ -116,7 +119,16 @@ def page_routes(app: web.Application) -> list[tuple[str, str]]:
     )
 
 
-PUBLIC = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/claim"), ("GET", "/static/{name}")}
+PUBLIC = {
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/forgot"),
+    ("POST", "/forgot"),
+    ("GET", "/reset"),
+    ("POST", "/reset"),
+    ("GET", "/claim"),
+    ("GET", "/static/{name}"),
+}
 
 
 async def test_every_other_page_is_behind_the_door(cloud: Cloud) -> None:

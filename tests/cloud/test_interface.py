@@ -46,6 +46,8 @@ SAMPLES = {
     "batch_id": "bat_" + "0" * 26,
     "message_id": "reg_" + "0" * 26,
     "serial": "0" * 32,
+    "account_id": "usr_" + "0" * 26,
+    "token_id": "tok_" + "0" * 26,
 }
 GONE_FOR_ADA_TOO = {
     "/v1/devices/{device_id}/replacements/{claim_id}",

@@ -75,6 +75,8 @@ _UNKNOWN = {
     "event_id": uuid7(0),
     "upload_id": ulid("upl_", 0),
     "member_id": ulid("usr_", 0),
+    "account_id": ulid("usr_", 0),
+    "token_id": ulid("tok_", 0),
     "sha256": "0" * 64,
 }
 _OF_THE_REQUEST = re.compile(
