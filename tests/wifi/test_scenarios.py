@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.wifi.conftest import WHOLE
-from tests.wifi.guest import newcomers
 from tests.wifi.guest.scenarios import SCENARIOS
 from tests.wifi.vm.guest import Guest
-
-assert newcomers, "its scenarios are in the table by being imported"
 
 SAMPLE = ("every_makers_phone_is_led_to_the_page", "the_hotspot_leads_nowhere_else")
 """Part of `make test` where the image is there."""

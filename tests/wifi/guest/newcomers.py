@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.network.networkmanager.ladder import HANDSHAKES
 from tests.visitor import eventually
-from tests.wifi.guest.scenarios import scenario
+from tests.wifi.guest.table import scenario
 from tests.wifi.guest.world import World
 
 

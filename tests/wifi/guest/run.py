@@ -6,14 +6,12 @@ import json
 import sys
 import traceback
 
-from tests.wifi.guest import newcomers, radios
+from tests.wifi.guest import radios
 from tests.wifi.guest.house import House
 from tests.wifi.guest.router import Router
 from tests.wifi.guest.scenarios import SCENARIOS
 from tests.wifi.guest.station import Station
 from tests.wifi.guest.world import World
-
-assert newcomers, "its scenarios are in the table by being imported"
 
 
 def main(name: str) -> int:
