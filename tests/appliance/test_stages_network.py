@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.identity.credentials import from_claim
@@ -31,14 +32,27 @@ async def made(tmp_path: Path) -> AsyncIterator[Station]:
 # --- setup --------------------------------------------------------------------------------------------------
 
 
+async def a_phone_comes(made: Station, stage: asyncio.Task[Trigger]) -> None:
+    """It looks again until the stage, which may still be busy, has seen it."""
+    while not stage.done():
+        made.device.inbox.client_joined()
+        await asyncio.sleep(0.01)
+
+
+def patient(made: Station) -> None:
+    """Nobody is given up while a test is busy."""
+    network = msgspec.structs.replace(made.device.settings.network, retry_seconds=60.0)
+    made.device.settings = msgspec.structs.replace(made.device.settings, network=network)
+
+
 async def test_setup_opens_the_hotspot_and_waits_for_a_phone(made: Station) -> None:
+    patient(made)
     stage = asyncio.create_task(setup.run(made.device))
     await until(lambda: made.device.network.hotspot() is not None and made.device.card.known is not None)
     hotspot = made.device.network.hotspot()
     assert hotspot is not None
     assert hotspot.ssid == f"Meteor-{made.device.key.short_id}"
-    await asyncio.sleep(0.02)
-    made.device.inbox.client_joined()
+    await a_phone_comes(made, stage)
     assert await stage is Trigger.CLIENT_JOINED
 
 
@@ -68,10 +82,10 @@ async def test_a_station_without_a_radio_waits_all_the_same(
         raise HotspotFailed(verdict.NO_RADIO)
 
     monkeypatch.setattr(made.device.network, "start_hotspot", fail)
+    patient(made)
     stage = asyncio.create_task(setup.run(made.device))
     await until(lambda: "NET-008" in caplog.text)
-    await asyncio.sleep(0.05)
-    made.device.inbox.client_joined()
+    await a_phone_comes(made, stage)
     assert await stage is Trigger.CLIENT_JOINED
 
 

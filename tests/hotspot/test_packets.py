@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
-from tests.hotspot.conftest import INTERFACE, LAN, OWN, PORTAL, World
+from tests.hotspot.conftest import INTERFACE, LAN, OWN, PORTAL, ROOT, World
 from tests.visitor import AAAA, HTTPS, NOERROR, A, eventually
 
 NAMES = ("captive.apple.com", "connectivitycheck.gstatic.com", "www.msftconnecttest.com", "meteor", "a.b.c.d")
@@ -178,4 +179,19 @@ def test_the_steps_of_a_phone_are_told_and_names_are_not(world: World) -> None:
     assert f"{address} on the hotspot: lease" in hotspot.text()
     hotspot.stop()
     assert f"trail {address} lease name" in hotspot.text(), "kept after the hotspot closed"
+    assert f"trail {OWN} " not in hotspot.text(), "the self-test is no phone"
     assert "a-secret-habit" not in hotspot.text()
+
+
+def test_a_hotspot_without_its_page_is_refused_and_leaves_nothing(world: World) -> None:
+    station = world.station.popen(
+        *(sys.executable, ROOT / "tests/hotspot/serve.py", world.folder / "run", 80),
+        *(INTERFACE, f"{OWN}/24", f"{PORTAL}/32"),
+        log=world.folder / "pageless.log",
+    )
+    world.programs.append(station)
+    assert station.wait(120) != 0
+    said = (world.folder / "pageless.log").read_text()
+    assert f"the setup page does not answer at {PORTAL}, port 80" in said
+    assert "meteor_hotspot" not in rules(world)
+    assert ":53 " not in world.station.run("ss", "-Hlun")

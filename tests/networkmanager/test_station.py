@@ -10,14 +10,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from dbus_fast import unpack_variants
 
 from appliance import hardware
+from appliance.commandline.local import call
+from appliance.daemon import Ending
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.hotspot_ports import NoServices
 from appliance.settings import NetworkSection, Settings
 from tests.appliance.conftest import cloud, quick
 from tests.appliance.fakes import FakeCloud
-from tests.appliance.test_daemon import join, journey, living, reach, until_failed, watchful
+from tests.appliance.test_daemon import enter, join, journey, living, reach, until_failed, watchful
 from tests.appliance.workshop import PASSWORD, settings_for, until
 from tests.networkmanager.fake import UP, WRONG_PASSWORD, BusCommands, FakeNetworkManager, Point, Step
 from tests.portal.phone import Phone
@@ -84,6 +87,37 @@ async def test_a_reset_forgets_the_networks_at_the_next_start(
     async with living(settings):
         await reach(settings, "setup")
         assert not house.on_disk
+
+
+async def test_a_station_that_forgets_its_networks_stays_its_owners_and_opens_its_hotspot(
+    settings: Settings, house: FakeNetworkManager, cloud: FakeCloud
+) -> None:
+    async with living(settings) as task, Phone(f"http://127.0.0.1:{settings.portal.port}") as phone:
+        await reach(settings, "setup")
+        hotspot = await hotspot_of(house)
+        await join(phone, PASSWORD)
+        await reach(settings, "network_ready")
+        cloud.person_came = True
+        owned = await reach(settings, "operational")
+        assert house.on_disk
+        desk = await enter(phone, (await call(settings.control_socket, "GET", "/pin"))[1]["pin"])
+        refused = await phone.send(desk, "/technician/reset", short_id="no", networks="forget")
+        assert house.on_disk, "nothing goes before somebody has confirmed it"
+        await phone.send(refused, "/technician/reset", short_id=owned["short_id"], networks="forget")
+        assert await asyncio.wait_for(task, 60) is Ending.RESET
+    async with living(settings):
+        after = await reach(settings, "setup")
+        assert not house.on_disk
+        same = ("claimed", "short_id", "station_name")
+        assert [after[each] for each in same] == [owned[each] for each in same]
+        assert await hotspot_of(house) == hotspot, "with the key that phones know"
+
+
+async def hotspot_of(house: FakeNetworkManager) -> tuple[bytes, str]:
+    """Name and key of what is in the air."""
+    await until(lambda: (house.connected_ssid() or b"").startswith(b"Meteor-"))
+    profile = unpack_variants(house.profiles[house._profile_on_wlan() or ""])
+    return profile["802-11-wireless"]["ssid"], profile["802-11-wireless-security"]["psk"]
 
 
 async def test_the_hotspot_is_open_while_a_phone_is_needed_and_back_after_a_wrong_password(

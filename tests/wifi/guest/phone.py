@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from dataclasses import dataclass
 
 from tests.namespaces import Namespace
@@ -13,6 +14,12 @@ from tests.wifi.guest.radios import FOLDER, OTHERS
 PATIENCE_S = 120.0
 CHANNELS = "2412 2437 2462"
 """Where a hotspot can be. A phone with many channels takes longer, which is not the station's doing."""
+
+
+_SILENCE = (
+    "table netdev silence { chain out { type filter hook egress device %s priority 0; "
+    "ether type 0x888e drop; }; }"
+)
 
 
 class Phone(Visitor):
@@ -25,8 +32,12 @@ class Phone(Visitor):
         if self._kept.exists():
             self.lease = json.loads(self._kept.read_text())
 
-    def know(self, ssid: str, passphrase: str) -> None:
-        """The network is stored in the phone, which looks for it from now on."""
+    def know(self, ssid: str, passphrase: str, *, silent: bool = False) -> None:
+        """The network is stored in the phone, which looks for it from now on.
+
+        A `silent` one answers no key exchange, until it `speaks`: to the station it is as one whose radio or
+        ours loses the frames.
+        """
         conf = FOLDER / f"{self.name}.conf"
         conf.write_text(
             f"ctrl_interface={FOLDER / self.name}\nap_scan=1\n"
@@ -34,12 +45,25 @@ class Phone(Visitor):
             f" scan_freq={CHANNELS}\n freq_list={CHANNELS}\n}}\n"
         )
         log = FOLDER / f"{self.name}.log"
-        self.space.run("wpa_supplicant", "-B", "-t", "-i", self.interface, "-c", conf, "-f", log)
+        driver: tuple[str, ...] = ()
+        if silent:  # EAPOL through the interface and not past it, so that the filter sees it
+            driver = ("-D", "nl80211", "-p", "control_port=0")
+            self.space.run("nft", _SILENCE % self.interface)
+        self.space.run("wpa_supplicant", "-B", "-t", "-i", self.interface, "-c", conf, "-f", log, *driver)
+
+    def speaks(self) -> None:
+        """From now on its answers leave it."""
+        self.space.run("nft", "delete table netdev silence")
 
     def associated(self) -> bool:
         """Whether the key exchange is done, as the end of the supplicant's log has it."""
         said = (FOLDER / f"{self.name}.log").read_text(errors="replace")
         return said.rfind("CTRL-EVENT-CONNECTED") > said.rfind("CTRL-EVENT-DISCONNECTED")
+
+    def thrown_out(self) -> int:
+        """How often the network was left before the key exchange was done."""
+        said = (FOLDER / f"{self.name}.log").read_text(errors="replace")
+        return said.count("4-Way Handshake failed")
 
     def wait_associated(self) -> None:
         eventually(self.associated, f"{self.name} is on the hotspot", PATIENCE_S)
@@ -55,7 +79,8 @@ class Phone(Visitor):
     def hears(self) -> list[str]:
         """What is in the air: name and protection of each network."""
         said = self.space.run("iw", "dev", self.interface, "scan", check=False)
-        return [" ".join(block.split()) for block in said.split("BSS ")[1:]]
+        blocks = re.split(r"^BSS ", said, flags=re.MULTILINE)[1:]  # within one there is "OBSS", too
+        return [" ".join(block.split()) for block in blocks]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,27 +7,16 @@ cloud, whose router is not in the air yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tests.visitor import eventually
+from tests.wifi.guest import newcomers
 from tests.wifi.guest.phone import MAKERS, led_to_the_page
 from tests.wifi.guest.router import NOWHERE, PASSWORD, SSID
+from tests.wifi.guest.table import SCENARIOS, scenario
 from tests.wifi.guest.world import PORTAL, World
 
-Scenario = Callable[[World], None]
-SCENARIOS: dict[str, tuple[str, Scenario]] = {}
+__all__ = ["SCENARIOS", "newcomers"]
 
 ONLINE = ("network_ready", "claiming", "activating", "operational")
-
-
-def scenario(base: str) -> Callable[[Scenario], Scenario]:
-    """Puts a function into the table under its own name."""
-
-    def enter(function: Scenario) -> Scenario:
-        SCENARIOS[function.__name__] = base, function
-        return function
-
-    return enter
 
 
 @scenario("ready")
