@@ -71,7 +71,9 @@ def create_app(
     bus, limits = Bus(unix_ms=clock), Limits()
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
-    app[keys.DEVICE_AUTH] = DeviceAuth(database, limits, clock)
+    app[keys.DEVICE_AUTH] = DeviceAuth(
+        database, limits, clock, certificate_required="mtls" in settings.auth_require
+    )
     _add_fleet(app, secrets)
     _add_registry(app, secrets)
     app[keys.OPENAPI] = msgspec.json.encode(document(ROUTES, _version(), settings.base))

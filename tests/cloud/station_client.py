@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -67,6 +68,7 @@ class Station:
         self.boot, self.sequence, self.beats = 1, 0, 0
         self.device_id = ""
         self.certificate = ""
+        self.tls: ssl.SSLContext | bool = True
 
     @property
     def keyid(self) -> str:
@@ -125,6 +127,7 @@ class Station:
             data=body or None,
             headers=headers,
             skip_auto_headers=["Content-Type"],
+            ssl=self.tls,
         ) as response:
             return Reply(response.status, response.headers, await response.read())
 
