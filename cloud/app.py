@@ -46,6 +46,7 @@ from cloud.security.device_auth import DeviceAuth
 from cloud.security.limits import Limits
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
+from cloud.security.token_standing import forget_ended
 from cloud.security.vault import Secrets
 from cloud.settings import Settings
 from cloud.store.engine import Database
@@ -138,6 +139,7 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "claims": app[keys.CLAIMS].sweep,
         "sessions": app[SESSIONS].sweep,
         "key overlaps": app[keys.RENEWALS].end_overlaps,
+        "denied tokens": lambda: forget_ended(database, clock()),
         "revocation list": app[keys.CRL].refresh,
         "uploads": app[keys.MEDIA].sweep,
         "nonces": upkeep.strangers(database, clock),
