@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import psutil
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance import hardware
 from appliance.chores import upkeep
@@ -58,8 +59,10 @@ from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, trust
 from appliance.uplink.delivery import Delivery
 from appliance.uplink.failover import return_to_primary
+from appliance.uplink.first_time import FirstTime, pinned_in_settings, time_address
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.pace import Pace
+from appliance.uplink.pins import KeyFollower
 from appliance.uplink.renewal import Renewal
 from appliance.uplink.time import CloudTime
 from appliance.whereabouts import Whereabouts
@@ -69,12 +72,13 @@ from buffer.drains import Drains
 from buffer.media import MediaStore
 from buffer.store import Store
 from firmware.button import Button, Press
-from firmware.clock import keep_time
+from firmware.clock import keep_past, keep_time
+from protocol.timestamp import public_keys
 from statemachine.lifecycle import Lifecycle, Transition
 
 log = logging.getLogger(__name__)
 
-KEEP_TIME_S = 3600.0
+KEEP_TIME_S = 600.0
 
 Service = Callable[[], Awaitable[None]]
 
@@ -113,16 +117,26 @@ def build(
         key.short_id = credentials.current.short_id
     journal = Journal(paths.state, time.now)
     nonces = Nonces(paths.state)
+    tls = trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls, time=time)
+    if tls is not None and credentials.current is not None:
+        tls.present(credentials.current.certificate, key.private)
     client = CloudClient(
         settings.cloud.url,
         key,
         nonces,
         time,
         network.connector,
-        trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls),
+        tls,
         backups=settings.cloud.backup_urls,
     )
     hotspot_key = HotspotKey(paths.identity)
+    client.before_request = FirstTime(
+        time,
+        time_address(settings.cloud.url, settings.cloud.time_url),
+        partial(_time_pins, settings, credentials),
+        network.connector,
+        partial(keep_past, paths.clock_floor),
+    ).ensure
     boot = BootFile(settings.device.boot_folders, paths.boot_copy, hotspot_key, time.now)
     boot.take()
     about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
@@ -210,6 +224,7 @@ def build(
         *([] if isinstance(network, SimulatedNetwork) else [("name", announcer.run)]),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
         ("renewal", partial(_after, claimed, renewal.run)),
+        ("keys", partial(_after, claimed, KeyFollower(client, credentials, online.wait).run)),
         ("drain", partial(_after, claimed, drain.run)),
         ("failover", partial(return_to_primary, client)),
         ("status", board.run),
@@ -272,6 +287,16 @@ def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
         return load_or_create(paths.identity), None
     except KeyDamaged as error:
         return ephemeral(), Fault("HW-006", str(error))
+
+
+def _time_pins(settings: Settings, credentials: CredentialsFile) -> Mapping[str, Ed25519PublicKey]:
+    """The keys that may sign the time: of the settings, and after the claim those of the cloud."""
+    learned = credentials.current.time_keys if credentials.current is not None else []
+    try:
+        return public_keys([*pinned_in_settings(settings.cloud.time_keys), *learned])
+    except ValueError as error:
+        log.warning("a key that should sign the time is none: %s", error)
+        return {}
 
 
 def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:

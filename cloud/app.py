@@ -59,6 +59,7 @@ from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
 from cloud.security.setup import setup_people
 from cloud.security.sharing import SHARING
+from cloud.security.token_standing import forget_ended
 from cloud.security.trail import Trail
 from cloud.security.vault import Secrets
 from cloud.settings import Settings
@@ -87,7 +88,9 @@ def create_app(
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
     app[keys.TRAIL] = Trail(database)
-    app[keys.DEVICE_AUTH] = DeviceAuth(database, limits, clock)
+    app[keys.DEVICE_AUTH] = DeviceAuth(
+        database, limits, clock, certificate_required="mtls" in settings.auth_require
+    )
     _add_fleet(app, secrets)
     _add_registry(app, secrets)
     app[keys.OPENAPI] = msgspec.json.encode(document(ROUTES, _version(), settings.base))
@@ -180,6 +183,7 @@ async def _upkeep(app: web.Application) -> AsyncIterator[None]:
         "sessions": app[SESSIONS].sweep,
         "invitations": app[SHARING].sweep,
         "key overlaps": app[keys.RENEWALS].end_overlaps,
+        "denied tokens": lambda: forget_ended(database, clock()),
         "revocation list": app[keys.CRL].refresh,
         "password links": app[RESETS].sweep,
         "uploads": app[keys.MEDIA].sweep,

@@ -8,12 +8,15 @@ import logging
 import secrets as randomness
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
+from cloud import keys
+from cloud.api import certificates, middleware, trust
 from cloud.app import create_app, unix_ms
 from cloud.errors import StartError
 from cloud.security.accounts import Accounts
@@ -23,6 +26,7 @@ from cloud.security.vault import Secrets, Vault, write_secret
 from cloud.settings import Settings
 from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
+from cloud.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +78,24 @@ async def serve(
 ) -> None:
     """Serves until SIGTERM or SIGINT. `ready` is told the demo account's password, when one was just made."""
     stopped = _stop_signal()
+    tls = server_context(settings, secrets.authority)
     database = Database(settings.database)
     try:
         await asyncio.to_thread(upgrade, database)
         password = await demo_account(database, settings) if settings.development else None
+        app = create_app(settings, database, secrets)
         runner = web.AppRunner(
-            create_app(settings, database, secrets),
+            app,
             access_log=None,
             shutdown_timeout=settings.shutdown_timeout,
             auto_decompress=False,  # signatures cover the bytes as sent, and we limit what comes out of them
         )
         await runner.setup()
         try:
-            await web.SockSite(runner, listener).start()
-            ready(password)
-            await stopped.wait()
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+            async with plain_door(app, settings):
+                ready(password)
+                await stopped.wait()
             log.info("stopping")
         finally:
             await runner.cleanup()
@@ -96,6 +103,29 @@ async def serve(
         listener.close()
         await asyncio.to_thread(database.close)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def plain_door(main: web.Application, settings: Settings) -> AsyncIterator[None]:
+    """A port without TLS beside one with it, for the two things that prove themselves: the time, and the list
+    of revoked certificates. Raises `StartError` when it cannot be had."""
+    if settings.plain_port is None:
+        yield
+        return
+    app = web.Application(middlewares=[middleware.identify, middleware.explain])
+    app[keys.CLOUD_KEYS], app[keys.CRL] = main[keys.CLOUD_KEYS], main[keys.CRL]
+    app[keys.UNIX_MS] = main[keys.UNIX_MS]
+    app.router.add_get("/time", trust.time)
+    app.router.add_get("/crl", certificates.crl)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.plain_port).start()
+        yield
+    except OSError as error:
+        raise StartError(f"Port {settings.plain_port} cannot be had: {error.strerror}.") from None
+    finally:
+        await runner.cleanup()
 
 
 def _stop_signal() -> asyncio.Event:

@@ -35,6 +35,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["plain", "json"] = "plain"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     secrets_dir: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    client_certificates: bool = True
+    auth_require: Literal["signature", "mtls+signature"] = "signature"
+    plain_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     heartbeat_interval: Annotated[int, Meta(ge=5, le=3600)] = HEARTBEAT_INTERVAL_S
     offline_after: Seconds = OFFLINE_AFTER_S
     poll_interval: Annotated[int, Meta(ge=1, le=60)] = 5
@@ -60,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def base(self) -> str:
         """The address that people and stations are told, without a slash at the end."""
-        return self.public_url or f"http://{_spelled(self.host)}:{self.port}"
+        scheme = "https" if self.tls_certificate else "http"
+        return self.public_url or f"{scheme}://{_spelled(self.host)}:{self.port}"
 
     @property
     def secrets(self) -> Path:

@@ -60,6 +60,9 @@ class Clock(Protocol):
     def quality(self) -> ClockQuality:
         """How far `wall` can be trusted now."""
 
+    def raise_floor(self, at: float) -> None:
+        """Take `at` (UTC seconds) as past; a lower one is ignored."""
+
     async def sleep(self, seconds: float) -> None:
         """Wait so long on the monotonic clock."""
 
@@ -163,6 +166,16 @@ def keep_time(path: Path, clock: Clock) -> bool:
     fresh.write_text(f"{clock.wall():.0f}\n")
     fresh.replace(path)
     return True
+
+
+def keep_past(path: Path, at: float) -> None:
+    """Keep `at` (UTC seconds), which somebody has signed, at `path`, unless a later time is kept."""
+    kept = read_kept_time(path)
+    if kept is not None and kept >= at:
+        return
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(f"{at:.0f}\n")
+    fresh.replace(path)
 
 
 class _Timex(ctypes.Structure):

@@ -171,6 +171,11 @@ class FakeClock(History[float]):
         """How far the wall time can be trusted."""
         return self._quality
 
+    def raise_floor(self, at: float) -> None:
+        """A lower time becomes this one; nobody vouches for it."""
+        if at > self._wall:
+            self.set_wall(at, ClockQuality(False, Source.FLOOR, None))
+
     async def sleep(self, seconds: float) -> None:
         """Sleep until the clock was moved past that time."""
         if seconds <= 0:

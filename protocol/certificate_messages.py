@@ -80,3 +80,11 @@ class RevokeAnswer(Answer):
 
     revoked: int
     server_time: str
+
+
+class TokenAnswer(Answer):
+    """POST /devices/:id/token: a token for `expires_in` seconds."""
+
+    device_token: str
+    expires_in: int
+    server_time: str

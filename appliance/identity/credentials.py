@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from appliance.files import private_folder, remove_durably, write_atomically
 from appliance.identity.renewal import finish_exchange
 from protocol.certificate_messages import RenewAnswer
-from protocol.codes import from_base64url
 from protocol.messages import ApiEndpoints, ClaimComplete, ConfigKey
+from protocol.timestamp import public_keys
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,16 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: str
     short_id: str = ""
     """The station's name for people; empty in files of versions that never exchanged keys."""
+    time_keys: list[ConfigKey] = []
+    key_version: int = 0
+    """Of the set of keys that was followed last."""
 
     def __repr__(self) -> str:
         return f"Credentials({self.device_id})"
 
     def pinned_keys(self) -> dict[str, Ed25519PublicKey]:
         """The keys that may sign configurations."""
-        return {
-            key.kid: Ed25519PublicKey.from_public_bytes(from_base64url(key.x)) for key in self.config_keys
-        }
+        return public_keys(self.config_keys)
 
     def path(self, endpoint: str) -> str:
         """The path of one of `endpoints`. Requests go to the configured cloud, whatever the answer named."""
@@ -68,6 +69,7 @@ def from_claim(answer: ClaimComplete, cloud_url: str) -> Credentials:
         certificate_not_after=answer.certificate_not_after,
         claimed_at=answer.server_time,
         short_id=answer.short_id,
+        time_keys=answer.time_keys,
     )
 
 
@@ -130,6 +132,10 @@ class CredentialsFile:
 
     def rename(self, name: str) -> None:
         """The owner's new name for the station. Blocks for two fsyncs."""
+        self.update(lambda kept: msgspec.structs.replace(kept, name=name))
+
+    def update(self, change: Callable[[Credentials], Credentials]) -> None:
+        """Changes a part, if there are any. Blocks for two fsyncs."""
         with self._changing:
             if self.current is not None:
-                self.keep(msgspec.structs.replace(self.current, name=name))
+                self.keep(change(self.current))

@@ -65,6 +65,7 @@ async def _with_token(device: Device, token: str) -> ClaimComplete | None:
 async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
     credentials = from_claim(answer, device.client.url)
     await to_the_end(device.credentials.keep, credentials)
+    await device.client.present(credentials.certificate)
     await device.journal.change(
         lambda record: replace(
             record, device_id=credentials.device_id, claim_id=None, claim_token=None, last_error=None

@@ -6,7 +6,7 @@ import logging
 import random
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,13 +15,13 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from appliance.errors import StartRefused
 from appliance.files import to_the_end
 from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
 from appliance.network.meter import QualityMeter
 from appliance.uplink.endpoints import Endpoints
 from appliance.uplink.time import CloudTime
+from appliance.uplink.tls import StationTls, station_tls
 from protocol import errors
 from protocol.errors import Problem
 from protocol.signature import Request, sign
@@ -92,7 +92,7 @@ class CloudClient:
         nonces: Nonces,
         time: CloudTime,
         connector: Callable[[], aiohttp.BaseConnector],
-        tls: ssl.SSLContext | None = None,
+        tls: StationTls | None = None,
         backups: Sequence[str] = (),
     ) -> None:
         self.url = url.rstrip("/")
@@ -104,6 +104,9 @@ class CloudClient:
         self._connector = connector
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._earlier: aiohttp.ClientSession | None = None
+        self.before_request: Callable[[], Awaitable[None]] | None = None
+        """What must be tried before a request is signed: the station may know no time yet."""
         self._when_refused: list[Callable[[str], None]] = []
 
     def when_refused(self, tell: Callable[[str], None]) -> None:
@@ -112,9 +115,23 @@ class CloudClient:
 
     async def close(self) -> None:
         """Closes all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._earlier):
+            if session is not None:
+                await session.close()
+        self._session = self._earlier = None
+
+    async def present(self, certificate_pem: str) -> None:
+        """New connections present this certificate of the station's key; those under way go on."""
+        if self._tls is None:
+            return
+        try:
+            self._tls.present(certificate_pem, self.key.private)
+        except (ssl.SSLError, ValueError) as error:
+            log.error("the station's certificate cannot be presented: %s", error)
+            return
+        before, self._earlier, self._session = self._earlier, self._session, None
+        if before is not None:
+            await before.close()
 
     async def send(
         self,
@@ -162,6 +179,8 @@ class CloudClient:
         timeout: aiohttp.ClientTimeout,
         key: DeviceKey,
     ) -> Reply:
+        if self.before_request is not None:
+            await self.before_request()
         base = self.endpoints.current
         url = URL(base + path, encoded=True)
         request = Request(method, url.authority, url.raw_path_qs, extra, body)
@@ -303,16 +322,11 @@ def unreachable(error: Exception) -> Unreachable:
     return Unreachable("connect", f"The cloud cannot be reached: {error or type(error).__name__}")
 
 
-def trust(ca_certificate: str | None, *urls: str) -> ssl.SSLContext | None:
-    """The TLS context for a cloud with its own CA; None for plain http and for public CAs.
+def trust(ca_certificate: str | None, *urls: str, time: CloudTime | None = None) -> StationTls | None:
+    """The TLS context for the cloud; None for plain http. With `time`, dates are judged by that.
 
     Raises `StartRefused` for a file that is no certificate.
     """
-    if not ca_certificate or all(urlsplit(url).scheme != "https" for url in urls):
+    if all(urlsplit(url).scheme != "https" for url in urls):
         return None
-    try:
-        return ssl.create_default_context(cafile=ca_certificate)
-    except OSError as error:  # ssl.SSLError is one
-        raise StartRefused(
-            f"cloud.ca_certificate: {ca_certificate} cannot be used ({error}). It must hold PEM certificates."
-        ) from None
+    return station_tls(ca_certificate, time)

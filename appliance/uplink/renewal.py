@@ -151,6 +151,8 @@ class Renewal:
         await self._use(current, new)
         await to_the_end(self._credentials.exchange, self._pair.install)
         self._client.key.replace(new.private)
+        if self._credentials.current is not None:
+            await self._client.present(self._credentials.current.certificate)
         log.info("the certificate was renewed; the key is now %s", new.keyid)
 
     async def _fetch(self, current: Credentials, new: DeviceKey) -> None:

@@ -39,6 +39,11 @@ class CloudTime:
             return
         self._offset = learn(server, sent, received)
 
+    def teach_signed(self, at: float, sent: float, received: float) -> None:
+        """Learns from a signed time (seconds since 1970), which also lies in the past from now on."""
+        self._offset = learn(at, sent, received)
+        self.system.raise_floor(at)
+
     def skew(self) -> float | None:
         """Seconds by which the system clock runs ahead of the cloud's; None before the first answer."""
         if self._offset is None:

@@ -6,8 +6,10 @@ from aiohttp import web
 
 from cloud.api.bodies import answer, read_json
 from cloud.api.routing import Guard, Route
-from cloud.keys import CERTIFICATES, CRL, RENEWALS, REVOCATIONS
-from cloud.security.device_auth import Renewer
+from cloud.keys import CERTIFICATES, CRL, DATABASE, RENEWALS, REVOCATIONS, TOKENS, UNIX_MS
+from cloud.registry.certificates import in_force
+from cloud.registry.tokens import LIFE_S
+from cloud.security.device_auth import DevicePrincipal, Renewer
 from cloud.security.sessions import Person
 from cloud.validation import decode
 from protocol.certificate_messages import (
@@ -16,7 +18,9 @@ from protocol.certificate_messages import (
     RenewRequest,
     RevokeAnswer,
     RevokeRequest,
+    TokenAnswer,
 )
+from protocol.clock import from_unix
 
 _ID = r"{device_id:dev_[0-9A-Z]{26}}"
 
@@ -31,6 +35,15 @@ async def approve(request: web.Request, person: Person) -> web.Response:
     """The owner lets a station renew that came too late."""
     await request.app[RENEWALS].approve(person.account_id, request.match_info["device_id"])
     return web.Response(status=204)
+
+
+async def token(request: web.Request, device: DevicePrincipal, _body: bytes) -> web.Response:
+    """A fresh device token, bound to the key that signed and its certificate."""
+    leaf = await request.app[DATABASE].read(lambda connection: in_force(connection, device.keyid))
+    now = request.app[UNIX_MS]()
+    assert leaf is not None, "the guard has seen it"  # noqa: S101
+    made = request.app[TOKENS].issue(device.device_id, device.epoch, device.keyid, leaf.sha256, now)
+    return answer(TokenAnswer(device_token=made, expires_in=LIFE_S, server_time=from_unix(now / 1000)))
 
 
 async def revoke(request: web.Request, person: Person) -> web.Response:
@@ -78,6 +91,14 @@ ROUTES = (
         download,
         Guard.PERSON,
         "One certificate with its chain, in PEM",
+    ),
+    Route(
+        "POST",
+        f"/v1/devices/{_ID}/token",
+        token,
+        Guard.DEVICE,
+        "A fresh device token for the WebSocket",
+        answers={200: TokenAnswer},
     ),
     Route(
         "POST",

@@ -18,6 +18,7 @@ from cloud.security.device_auth import Claimant
 from cloud.security.network import client_network
 from cloud.security.scopes import Scope
 from cloud.security.sessions import Person, require_person
+from cloud.tls import presented
 from cloud.validation import decode
 from protocol import signature
 from protocol.errors import Refusal, not_found
@@ -125,7 +126,7 @@ def _device(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         signed = await signed_request(request, route.max_body)
         path_id = request.match_info.get("device_id")
-        device = await request.app[DEVICE_AUTH].device(signed, path_id)
+        device = await request.app[DEVICE_AUTH].device(signed, path_id, presented(request))
         body = await unpacked(signed, route.max_body, packed_allowed=route.packed)
         return await route.handler(request, device, body)
 

@@ -20,6 +20,7 @@ from cloud.errors import StoreError
 from cloud.fleet.devices import Fleet
 from cloud.keys import BUS, FLEET
 from cloud.realtime.bus import Bus, News, Subscription
+from cloud.realtime.stations import StationSockets
 from cloud.security.sessions import (
     SESSION_ENDED,
     SESSIONS,
@@ -58,7 +59,7 @@ class Frame(msgspec.Struct):
 
 def setup_realtime(app: web.Application) -> None:
     """Adds the gateway. BUS, FLEET and the sessions must be in the application."""
-    gateway = Gateway(app[BUS], app[FLEET], app[SESSIONS])
+    gateway = Gateway(app[BUS], app[FLEET], app[SESSIONS], StationSockets(app))
     app.router.add_get("/device-realtime", gateway.listen)
     app.on_shutdown.append(gateway.close)
 
@@ -66,14 +67,17 @@ def setup_realtime(app: web.Application) -> None:
 class Gateway:
     """All pages that listen to this process."""
 
-    def __init__(self, bus: Bus, fleet: Fleet, sessions: Sessions) -> None:
+    def __init__(self, bus: Bus, fleet: Fleet, sessions: Sessions, stations: StationSockets) -> None:
         self._bus = bus
+        self._stations = stations
         self._fleet = fleet
         self._sessions = sessions
         self._open: set[web.WebSocketResponse] = set()
 
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """GET /device-realtime. Closes with 4401 without a session, with 4429 for a page that floods."""
+        if "signature-input" in request.headers:
+            return await self._stations.listen(request)
         if "Origin" not in request.headers:
             raise Refusal(None, "origin", "A WebSocket must say which page opens it.", status=403)
         require_same_origin(request)

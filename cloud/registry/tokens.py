@@ -27,6 +27,8 @@ class DeviceClaims:
     epoch: int
     keyid: str
     token_id: str
+    ends: int
+    """Seconds since 1970."""
 
 
 class TokenRefused(Exception):
@@ -79,7 +81,9 @@ class DeviceTokens:
             )
             if header.get("typ") != TYPE or not claims["nbf"] <= now_ms / 1000 < claims["exp"]:
                 raise TokenRefused("The token is of another kind or has expired.")
-            return DeviceClaims(claims["sub"], claims["epoch"], claims["cnf"]["jkt"], claims["jti"])
+            return DeviceClaims(
+                claims["sub"], claims["epoch"], claims["cnf"]["jkt"], claims["jti"], claims["exp"]
+            )
         except (jwt.PyJWTError, KeyError, TypeError) as error:
             raise TokenRefused(f"The token does not hold: {error}.") from None
 

@@ -75,16 +75,32 @@ class Claimant:
 class DeviceAuth:
     """Verifies requests against the keys in the store."""
 
-    def __init__(self, database: Database, limits: Limits, unix_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limits: Limits,
+        unix_ms: Callable[[], int],
+        *,
+        certificate_required: bool = False,
+    ) -> None:
+        """With `certificate_required` a signature alone is not enough."""
         self._db = database
+        self._certificate_required = certificate_required
         self._limits = limits
         self._unix_ms = unix_ms
         self.when_revoked: Callable[[str], Awaitable[None]] | None = None
         """Told of every proven use of a key that was revoked."""
 
-    async def device(self, request: signature.Request, path_id: str | None) -> DevicePrincipal:
-        """The device behind a request, which must be the one of the path. Raises `Refusal`."""
-        parsed, row = await self._proven(request)
+    async def device(
+        self, request: signature.Request, path_id: str | None, presented: str | None = None
+    ) -> DevicePrincipal:
+        """The device behind a request, which must be the one of the path. Raises `Refusal`.
+
+        `presented` is the SHA-256 of the certificate that the connection was opened with, if any.
+        """
+        if presented is None and self._certificate_required:
+            raise Refusal("REG-004", "no_certificate", "Present the station's certificate (mutual TLS).")
+        parsed, row, shown = await self._proven(request, presented)
         await self._check_device(row, parsed.keyid)
         if row.key_status == "superseded":
             raise _may_not(KEY_SUPERSEDED, "This key was replaced by a newer one.")
@@ -92,6 +108,8 @@ class DeviceAuth:
             raise _may_not(CERTIFICATE_REVOKED, "The certificate was revoked; renew it.")
         if row.ends <= self._unix_ms():
             raise _may_not(CERTIFICATE_EXPIRED, "The certificate has ended; renew it.")
+        if presented is not None:
+            _check_presented(shown, row.device_id, self._unix_ms())
         await self._check_path(row, parsed.keyid, path_id)
         return DevicePrincipal(
             row.device_id, row.account_id, parsed.keyid, row.epoch, parsed.boot, parsed.sequence
@@ -99,22 +117,26 @@ class DeviceAuth:
 
     async def renewer(self, request: signature.Request, path_id: str) -> Renewer:
         """The device behind a request to renew. Its key may have been replaced by one that was never used."""
-        parsed, row = await self._proven(request)
+        parsed, row, _ = await self._proven(request)
         await self._check_device(row, parsed.keyid)
         if row.key_status == "superseded" and not row.waiting:
             raise _may_not(KEY_SUPERSEDED, "This key was replaced by a newer one.")
         await self._check_path(row, parsed.keyid, path_id)
         return Renewer(row.device_id, parsed.keyid, row.epoch)
 
-    async def _proven(self, request: signature.Request) -> tuple[signature.Parsed, Any]:
-        """The signature and the row of the key that made it."""
+    async def _proven(
+        self, request: signature.Request, presented: str | None = None
+    ) -> tuple[signature.Parsed, Any, Any]:
+        """The signature, the row of the key that made it, and that of the certificate that was presented."""
         parsed = signature.parse(request)
-        row = await self._db.read(partial(_device_of, keyid=parsed.keyid))
+        row, shown = await self._db.read(
+            lambda connection: (_device_of(connection, parsed.keyid), _shown(connection, presented))
+        )
         if row is None:
             raise Refusal("REG-004", UNKNOWN_KEY, "The cloud does not know this key.")
         await self._verify(parsed, request, _load(row.public_key))
         await self._spend(parsed)
-        return parsed, row
+        return parsed, row, shown
 
     async def _check_device(self, row: Any, keyid: str) -> None:
         """Raises `Refusal` 403 when no key of this station, or not this one, may send."""
@@ -203,6 +225,22 @@ def _record(connection: Connection, keyid: str, reason: str, now_ms: int) -> Non
     station = select(device_key.c.device_id).where(device_key.c.keyid == keyid)
     device_id = connection.execute(station).scalar_one_or_none()
     audit.record(connection, now_ms, "unknown", reason, keyid, device=device_id)
+
+
+def _shown(connection: Connection, sha256: str | None) -> Any:
+    """The certificate that was presented. Read before the nonce is spent: a new key's first use ends it."""
+    if sha256 is None:
+        return None
+    return connection.execute(select(certificate).where(certificate.c.sha256 == sha256)).first()
+
+
+def _check_presented(shown: Any, device_id: str, now_ms: int) -> None:
+    if shown is None or shown.device_id != device_id:
+        raise Refusal("REG-004", "wrong_certificate", "The certificate belongs to another station.")
+    if shown.status != "active":
+        raise _may_not(CERTIFICATE_REVOKED, "The certificate was revoked or replaced; renew it.")
+    if shown.not_after <= now_ms:
+        raise _may_not(CERTIFICATE_EXPIRED, "The certificate has ended; renew it.")
 
 
 def _may_not(reason: str, detail: str) -> Refusal:

@@ -193,7 +193,7 @@ certificate = Table(
     Column("serial", String(40), primary_key=True),
     Column("device_id", ForeignKey("device.id"), nullable=False, index=True),
     Column("keyid", String(43), nullable=False, index=True),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
     Column("not_before", BigInteger, nullable=False),
     Column("not_after", BigInteger, nullable=False),
     Column("status", String(12), nullable=False),

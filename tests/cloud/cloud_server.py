@@ -26,6 +26,7 @@ from cloud.settings import Settings, load
 from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
 from cloud.store.people import AccountRow
+from cloud.tls import server_context
 from protocol.messages import InitiateAnswer
 from tests.cloud.people_parts import CHEAP, PASSWORD, Clock
 from tests.cloud.station_client import Reply, Station
@@ -135,7 +136,8 @@ async def running_cloud(
     app = create_app(settings, database, secrets, clock)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, auto_decompress=False)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    tls = server_context(settings, secrets.authority)
+    await web.SockSite(runner, listener, ssl_context=tls).start()
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
             yield Cloud(app, settings, database, session, clock)

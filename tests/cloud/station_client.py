@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -69,6 +70,7 @@ class Station:
         self.serial = secrets.token_hex(8)
         self.device_id = ""
         self.certificate = ""
+        self.tls: ssl.SSLContext | bool = True
 
     @property
     def keyid(self) -> str:
@@ -127,6 +129,7 @@ class Station:
             data=body or None,
             headers=headers,
             skip_auto_headers=["Content-Type"],
+            ssl=self.tls,
         ) as response:
             return Reply(response.status, response.headers, await response.read())
 

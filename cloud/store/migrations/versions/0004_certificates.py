@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column("certificate", sa.Column("revoked_ms", sa.BigInteger(), nullable=True))
     op.add_column("certificate", sa.Column("reason", sa.String(length=40), nullable=True))
     op.create_index(op.f("ix_certificate_keyid"), "certificate", ["keyid"])
+    op.create_index(op.f("ix_certificate_sha256"), "certificate", ["sha256"])
     op.create_table(
         "denied_token",
         sa.Column("jti", sa.String(length=64), nullable=False),
@@ -31,6 +32,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_denied_token_expires"), table_name="denied_token")
     op.drop_table("denied_token")
+    op.drop_index(op.f("ix_certificate_sha256"), table_name="certificate")
     op.drop_index(op.f("ix_certificate_keyid"), table_name="certificate")
     for column in ("reason", "revoked_ms", "issuer"):
         op.drop_column("certificate", column)
