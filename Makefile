@@ -9,7 +9,7 @@ CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 WORKERS ?= 2
 
-.PHONY: help setup run clean-run test lint types unit e2e test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image bench messages screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-registration test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ e2e: $(STAMP) ## only the journeys with real processes
 test-netfaults: $(STAMP) ## faults of the network between real processes, in network namespaces (needs root)
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m netfaults
+
+test-registration: $(STAMP) ## 3,000 registrations at a real cloud with a fault in every tenth request (20 minutes)
+	REGISTRATIONS=3000 $(BIN)/pytest -s tests/registration
 
 test-crash: $(STAMP) ## a thousand kills over the road of an event, 1600 simulated power cuts (20 minutes)
 	CRASH_CUTS=1000 CRASH_POWER_CUTS=400 $(BIN)/pytest -m crash

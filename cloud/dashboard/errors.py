@@ -27,6 +27,7 @@ _OURS = (
     "/account",
     "/invitations",
     "/transfer",
+    "/map",
     "/forgot",
     "/reset",
     "/administration",

@@ -169,8 +169,17 @@ def about_facts(info: DeviceInfo | None, location: Location | None, version: str
             camera = info.camera_info
             found.append(Fact(N_("Camera"), camera.model, detail=camera.resolution))
     if location is not None:
-        found.append(Fact(N_("Place"), _place(location)))
+        found.append(Fact(N_("Place"), _place(location), detail=_known_by(location)))
     return [fact for fact in found if fact.value]
+
+
+_SOURCES = {"gps": "GPS", "network": N_("from the network"), "manual": ""}
+
+
+def _known_by(location: Location) -> str:
+    """Where the numbers come from, and how far they may be off."""
+    radius = f"±{location.accuracy:.0f}\u00a0m" if location.accuracy is not None else ""
+    return ", ".join(filter(None, (_SOURCES[location.source], radius)))
 
 
 def _place(location: Location) -> str:

@@ -17,7 +17,7 @@ from cloud.registry import records
 from cloud.registry.authority import public_pem
 from cloud.security import audit
 from cloud.security.device_auth import Claimant
-from cloud.store.schema import claim
+from cloud.store.schema import claim, device
 from protocol.codes import code_mac, same_secret, ulid
 from protocol.errors import CLAIM_EXPIRED, TOO_MANY_ATTEMPTS, WRONG_CODE, Refusal
 from protocol.limits import CLAIM_LIFE_S, MAX_ATTEMPTS, REPEAT_WINDOW_S
@@ -136,6 +136,7 @@ def own_live(connection: Connection, keyid: str, now_ms: int) -> Row[Any] | None
 def _own_before(connection: Connection, account_id: str, card: Codes, now_ms: int) -> Row[Any] | None:
     """The same person with the same codes again: a double click, or an answer that was lost."""
     recent = now_ms - REPEAT_WINDOW_S * 1000
+    given_up = select(device.c.id).where(device.c.status == "released", device.c.account_id == account_id)
     query = (
         select(claim)
         .where(
@@ -143,6 +144,7 @@ def _own_before(connection: Connection, account_id: str, card: Codes, now_ms: in
             claim.c.short_id == card.short,
             claim.c.status.in_(("pending", "claiming", "success")),
             claim.c.created > recent,
+            claim.c.device_id.is_(None) | claim.c.device_id.not_in(given_up),
         )
         .order_by(claim.c.created.desc())
     )

@@ -12,6 +12,9 @@ import msgspec
 from cloud.realtime.bus import Bus
 from cloud.registry import records, views
 from cloud.store.engine import Database
+from protocol.messages import ClaimStatus
+
+_REMEMBERED = 10_000
 
 
 class ClaimNews:
@@ -19,6 +22,7 @@ class ClaimNews:
 
     def __init__(self, database: Database, bus: Bus, interval: int, unix_ms: Callable[[], int]) -> None:
         self._db, self._bus, self._interval, self._unix_ms = database, bus, interval, unix_ms
+        self._said: dict[str, tuple[str, int]] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._wake: Callable[[], None] = lambda: None
 
@@ -54,4 +58,15 @@ class ClaimNews:
             row = await self._db.read(partial(records.find, claim_id=claim_id))
             if row is not None and row.account_id:
                 told = views.status(row, self._interval, self._unix_ms())
-                self._bus.publish(row.account_id, "claim-status", msgspec.to_builtins(told))
+                if self._is_news(told):
+                    self._bus.publish(row.account_id, "claim-status", msgspec.to_builtins(told))
+
+    def _is_news(self, told: ClaimStatus) -> bool:
+        """Not what was said last of this claim: the queue repeats what a death of the cloud may have cost."""
+        said = (told.status, told.progress)
+        if self._said.get(told.claim_id) == said:
+            return False
+        self._said[told.claim_id] = said
+        if len(self._said) > _REMEMBERED:
+            del self._said[next(iter(self._said))]
+        return True

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from cloud import keys
+from cloud.security import audit
+from cloud.security.vault import Secrets
 from cloud.store import schema
 from protocol.messages import ClaimComplete
-from tests.cloud.cloud_server import Cloud, Person
+from tests.cloud.cloud_server import Cloud, Person, running_cloud
 from tests.cloud.people_client import Browsing
+from tests.cloud.people_parts import Clock
 from tests.cloud.station_client import Reply, Station
 
 
@@ -268,3 +273,38 @@ async def test_a_withdrawn_link_is_nothing(cloud: Cloud, ada: Person, station: S
     await giver.post(f"/stations/{station.device_id}/transfer/withdraw")
     eve = await cloud.person()
     assert (await Browsing(cloud.session, cloud.base, eve.headers).get(found[0])).status == 404
+
+
+# --- both databases -----------------------------------------------------------------------------------------
+
+
+async def test_a_whole_life_of_owners_on_either_database(
+    tmp_path: Path, secrets: Secrets, moved_clock: Clock, database_url: str
+) -> None:
+    """By list, with a new card, to another person by a link, released, and claimed by its card."""
+    async with running_cloud(tmp_path / "cloud", secrets, moved_clock, database_url) as cloud:
+        ada, eve = await cloud.person(), await cloud.person()
+        station, card = cloud.station(), cloud.station()
+        card.serial = station.serial
+        await ada.send("POST", "/v1/devices/preauthorize", {"stations": [{"keyid": station.keyid}]})
+        first = await station.send("POST", "/v1/devices/claim", station.claim_request())
+        assert station.take(first).epoch == 1
+        claim_id = await card.wait_on_card()
+        yes = {"accept": True, "pin": card.pin}
+        assert (await ada.send("POST", f"{station.place}/replacements/{claim_id}", yes)).status == 200
+        assert (await card.finish(claim_id)).device_id == station.device_id
+        await station.beat()
+        await card.beat()
+        assert (await ada.send("GET", card.place)).read(dict[str, Any])["clone_ms"] == cloud.clock.now_ms
+        await accept(eve, (await offered(ada, card))["transfer_token"])
+        card.take(await card.claim_with_card())
+        assert card.device_id != station.device_id
+        assert (await card.beat()).status == 200
+        await released(eve, card)
+        claim_id = await card.wait_on_card()
+        assert await ada.named(short_id=card.short_id, pin=card.pin) == claim_id
+        await card.finish(claim_id)
+        await cloud.app[keys.REPLACEMENTS].watch()
+        await cloud.app[keys.QUEUE].work()
+        assert (await ada.send("GET", card.place)).status == 200
+        assert await cloud.database.read(audit.first_broken) is None
