@@ -9,6 +9,7 @@ from cloud.dashboard.rendering import page
 from cloud.dashboard.stations import tile
 from cloud.dashboard.words import N_, text_to_ms
 from cloud.keys import FLEET, OWNERSHIP
+from cloud.security.access import Need, refuse_small_role
 from cloud.security.sessions import Person, read_form, require_person
 from protocol.errors import Refusal
 
@@ -31,6 +32,7 @@ async def _page(
     request: web.Request, person: Person, *, error: FormError | None = None, link: str = "", until_ms: int = 0
 ) -> web.Response:
     device = await request.app[FLEET].get(person.account_id, request.match_info["id"])
+    refuse_small_role(device.role, Need.OWN)
     if device.status == "released":
         raise web.HTTPSeeOther(f"/stations/{device.id}")
     status = 400 if error else 200
@@ -55,7 +57,7 @@ async def offer(request: web.Request) -> web.StreamResponse:
     try:
         made = await request.app[OWNERSHIP].offer(person.account_id, request.match_info["id"])
     except Refusal as refusal:
-        if refusal.status == 404:
+        if refusal.status in (403, 404):
             raise
         return await _page(request, person, error=from_refusal(refusal))
     return await _page(request, person, link=made.accept_url, until_ms=text_to_ms(made.expires_at) or 0)

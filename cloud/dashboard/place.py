@@ -12,6 +12,7 @@ from cloud.dashboard.rendering import page
 from cloud.dashboard.words import N_
 from cloud.dashboard.worldmap import SPANS, Window, svg
 from cloud.keys import FLEET
+from cloud.security.access import Need, refuse_small_role
 from cloud.security.sessions import Person, read_form, require_person
 from cloud.validation import decode
 from protocol.errors import INVALID, Refusal
@@ -24,6 +25,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /stations/{id}/place."""
     person = await require_person(request)
     device = await request.app[FLEET].get(person.account_id, request.match_info["id"])
+    refuse_small_role(device.role, Need.COMMAND)
     known = device.location
     form = {name: _shown(getattr(known, name)) for name in FIELDS} if known else {}
     source = known.source if known else "manual"
@@ -53,7 +55,7 @@ async def change(request: web.Request) -> web.StreamResponse:
             typed = msgspec.structs.replace(typed, source="manual")
         await request.app[FLEET].change(person.account_id, device_id, location=typed)
     except Refusal as refusal:
-        if refusal.status == 404:
+        if refusal.status in (403, 404):
             raise
         return await _page(request, person, form, _window(form), error=_told(refusal), status=422)
     raise web.HTTPSeeOther(f"/stations/{device_id}")

@@ -9,6 +9,7 @@ from aiohttp import web
 from cloud.dashboard.forms import FormError, from_refusal
 from cloud.dashboard.rendering import page
 from cloud.keys import FLEET, REPLACEMENTS
+from cloud.security.access import Need, refuse_small_role
 from cloud.security.sessions import read_form, require_person
 from protocol.errors import Refusal
 from protocol.ownership_messages import Replacement, ReplaceRequest
@@ -32,6 +33,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def _page(request: web.Request, error: FormError | None, status: int = 200) -> web.Response:
     person = await require_person(request)
     device = await request.app[FLEET].get(person.account_id, request.match_info["id"])
+    refuse_small_role(device.role, Need.OWN)
     found = await questions(request, person.account_id, device.id)
     return page(request, "replacements.html", status=status, station=device, questions=found, error=error)
 
@@ -44,7 +46,7 @@ async def decide(request: web.Request) -> web.StreamResponse:
     try:
         done = await request.app[REPLACEMENTS].decide(person.account_id, device_id, claim_id, wish)
     except Refusal as refusal:
-        if refusal.status == 404:
+        if refusal.status in (403, 404):
             raise
         return await _page(request, from_refusal(refusal), refusal.status)
     raise web.HTTPSeeOther(f"/claims/{claim_id}" if done.proved else f"/stations/{device_id}")

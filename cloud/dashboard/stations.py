@@ -14,6 +14,7 @@ from cloud.dashboard.rendering import page
 from cloud.dashboard.replacing import questions
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventSummary, MediaItem
 from cloud.keys import CLAIMS, FLEET
+from cloud.security.access import Role
 from cloud.security.sessions import Person, read_form, require_person
 from cloud.security.sharing import SHARING
 from protocol.errors import Refusal
@@ -176,9 +177,9 @@ async def _station(
         older=seen.next_before,
         before=before,
         log=[event_tile(device_id, event) for event in log],
-        questions=[]
-        if device.status == "released"
-        else await questions(request, person.account_id, device_id),
+        questions=await questions(request, person.account_id, device_id)
+        if device.role == Role.OWNER and device.status != "released"
+        else [],
         error=error,
         typed=device.name if typed is None else typed,
         live={"poll": "/v1/devices", "device": device_id, "source": None},

@@ -52,12 +52,18 @@ def reachable(connection: Connection, account_id: str, device_id: str, need: Nee
         raise not_found()
     if row.status == "released" and need is not Need.READ:
         raise Refusal(None, RELEASED, "This station was given up; only its past can be read.", status=409)
-    if role not in RIGHTS[need]:
-        detail = f"Only the owner may do this, or a technician; you are its {role}."
-        if need is Need.OWN:
-            detail = f"Only the owner may do this; you are its {role}."
-        raise Refusal(None, "role", detail, status=403)
+    refuse_small_role(role, need)
     return row, role
+
+
+def refuse_small_role(role: Role | str | None, need: Need) -> None:
+    """Raises `Refusal` 403 when a role that may see a station is too small for an act."""
+    if role in RIGHTS[need]:
+        return
+    detail = f"Only the owner may do this, or a technician; you are its {role}."
+    if need is Need.OWN:
+        detail = f"Only the owner may do this; you are its {role}."
+    raise Refusal(None, "role", detail, status=403)
 
 
 def role_at(connection: Connection, account_id: str, row: Row[Any]) -> Role | None:

@@ -14,7 +14,8 @@ from cloud.api.table import ROUTES
 from cloud.security.scopes import Scope
 from cloud.store import schema
 from tests.cloud.cloud_server import Cloud, Person
-from tests.cloud.matrix import INTERFACE, Row, world
+from tests.cloud.matrix import world
+from tests.cloud.matrix_table import INTERFACE, Row
 from tests.cloud.people_client import Browsing
 from tests.cloud.station_client import Reply
 

@@ -10,7 +10,8 @@ import pytest
 from cloud.api.openapi import plain_path
 from protocol.codes import ulid, uuid7
 from tests.cloud.cloud_server import Cloud
-from tests.cloud.matrix import ACTORS, INTERFACE, ORDER, PAGES, Row, world
+from tests.cloud.matrix import world
+from tests.cloud.matrix_table import ACTORS, INTERFACE, ORDER, PAGES, Row
 from tests.cloud.station_client import Reply
 
 TABLE = INTERFACE | PAGES
@@ -73,6 +74,10 @@ _UNKNOWN = {
     "claim_id": ulid("clm_", 0),
     "invitation_id": ulid("inv_", 0),
     "event_id": uuid7(0),
+    "batch_id": ulid("bat_", 0),
+    "message_id": ulid("reg_", 0),
+    "serial": "0" * 32,
+    "token": "mtt_" + "A" * 43,
     "upload_id": ulid("upl_", 0),
     "member_id": ulid("usr_", 0),
     "account_id": ulid("usr_", 0),
