@@ -119,8 +119,8 @@ def picture(device_id: str, media: Sequence[MediaItem]) -> str | None:
 
 
 def event_tile(device_id: str, event: EventSummary) -> EventTile:
-    """An event as a tile. A time that cannot be read gives way to the time of arrival."""
-    at_ms = words.text_to_ms(event.timestamp)
+    """An event as a tile. A time that the cloud knows better, or that cannot be read, gives way."""
+    at_ms = words.text_to_ms(event.timestamp) if event.restated_ms is None else event.restated_ms
     return EventTile(
         id=event.event_id,
         name=words.event_name(event.event_type),

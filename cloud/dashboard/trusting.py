@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cloud.keys import RENEWALS, REVOCATIONS
+from cloud.keys import FLEET, RENEWALS, REVOCATIONS
 from cloud.security.sessions import read_form, require_person
 from protocol.certificate_messages import RevokeRequest
 
@@ -19,9 +19,11 @@ async def approve(request: web.Request) -> web.StreamResponse:
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
-    """POST /stations/{id}/revoke: the station is shut out. The box beside the button must be ticked."""
+    """POST /stations/{id}/revoke: the station is shut out. Its short id must have been typed."""
     person = await require_person(request)
     form, device_id = await read_form(request), request.match_info["id"]
-    if form.get("sure") == "yes":
+    station = await request.app[FLEET].get(person.account_id, device_id)
+    typed = "".join(form.get("sure", "").split()).replace("-", "").upper()
+    if typed == station.short_id:
         await request.app[REVOCATIONS].revoke(person.account_id, device_id, RevokeRequest())
     raise web.HTTPSeeOther(f"/stations/{device_id}")

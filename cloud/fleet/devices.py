@@ -216,6 +216,7 @@ def _with_media(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, E
             event_type=row.event_type,
             confidence=row.confidence,
             status=row.status,
+            restated_ms=None if row.began_ms is None else row.began_ms + row.mono_ms,
             media=[
                 MediaItem(
                     sha256=file.sha256,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, insert, select
 
+from cloud.fleet.boots import since_boot
 from cloud.realtime.bus import Bus
 from cloud.security.device_auth import DevicePrincipal
 from cloud.security.limits import Limits
@@ -121,6 +122,7 @@ class Events:
                 event_type=new.event.event_type,
                 confidence=new.event.confidence,
                 status=new.event.status,
+                **since_boot(new.event),
             )
             .returning(event.c.pk)
         )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, select, update
 
+from cloud.fleet import boots
 from cloud.fleet.commands import acknowledge, waiting
 from cloud.fleet.configuration import current
 from cloud.fleet.devices import Fleet
@@ -89,6 +90,8 @@ class Heartbeats:
             reason, actor = message.config_error[:200], f"device:{principal.keyid}"
             audit.record(connection, now, actor, "config_refused", principal.device_id, reason=reason)
         connection.execute(update(device).where(device.c.id == principal.device_id).values(**values))
+        if message.clock is not None:
+            boots.note(connection, principal.device_id, message.boot_id, message.clock.mono_ms, now)
         acknowledge(connection, principal.device_id, message.command_acks, now)
         row = self._row(connection, principal)
         return _Heard(

@@ -35,6 +35,8 @@ class EventSummary(Answer):
     confidence: float | None
     status: str
     media: list[MediaItem]
+    restated_ms: int | None
+    """When it was by the cloud's clock, where nobody vouched for the station's."""
 
 
 class EventDetail(EventSummary):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
-from cloud.store.schema import certificate, config, device, event, event_media, media, share
+from cloud.store.schema import boot, certificate, config, device, event, event_media, media, share
 
 LIFECYCLE = "station_"
 """Events whose type begins so are notes of the station about itself, not observations."""
@@ -59,7 +59,11 @@ def events_of(
 
 def event_of(connection: Connection, device_id: str, event_id: str) -> Row[Any] | None:
     """One event with its body."""
-    query = select(event).where(event.c.device_id == device_id, event.c.event_id == event_id)
+    query = (
+        select(event, boot.c.began_ms)
+        .outerjoin(boot, _same_boot())
+        .where(event.c.device_id == device_id, event.c.event_id == event_id)
+    )
     return connection.execute(query).first()
 
 
@@ -124,5 +128,10 @@ def same_event(
 
 
 def _events() -> Select[Any]:
-    """Events without their bodies, which may be large."""
-    return select(*(column for column in event.c if column.name != "body"))
+    """Events without their bodies, which may be large; `began_ms` is when the boot of an unsure one began."""
+    shown = (column for column in event.c if column.name != "body")
+    return select(*shown, boot.c.began_ms).outerjoin(boot, _same_boot())
+
+
+def _same_boot() -> ColumnElement[bool]:
+    return and_(boot.c.device_id == event.c.device_id, boot.c.boot_id == event.c.boot_id)

@@ -356,9 +356,20 @@ event = Table(
     Column("event_type", String(40), nullable=False),
     Column("confidence", Float),
     Column("status", String(12), nullable=False),
+    Column("boot_id", String(200)),  # with `mono_ms` only where nobody vouched for the station's clock
+    Column("mono_ms", BigInteger),
     UniqueConstraint("device_id", "event_id"),
     UniqueConstraint("device_id", "client_event_id", "revision"),
     Index("ix_event_device_id_pk", "device_id", "pk"),
+)
+
+# When each boot of a station began, by the cloud's clock.
+boot = Table(
+    "boot",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("boot_id", String(200), primary_key=True),
+    Column("began_ms", BigInteger, nullable=False),
 )
 
 event_media = Table(

@@ -218,5 +218,7 @@ PAGES: dict[tuple[str, str], Row] = {
         "303 404 403 403 404 403 303 303", {"answer": "no"}
     ),
     ("POST", "/stations/{device_id}/approve"): Row(OWN_PAGE.replace("200", "303"), {}),
-    ("POST", "/stations/{device_id}/revoke"): Row(OWN_PAGE.replace("200", "303"), {"sure": "yes"}),
+    ("POST", "/stations/{device_id}/revoke"): Row(
+        OWN_PAGE.replace("200", "303"), {"short_id": "{short_id}"}
+    ),
 }

@@ -367,6 +367,7 @@ def test_a_tile_shows_the_last_events_picture() -> None:
         event_type="meteor",
         confidence=None,
         status="confirmed",
+        restated_ms=None,
         media=[media()],
     )
     shown = tile(summary("running", last_event=event))

@@ -1,0 +1,35 @@
+"""When a station's boots began, by the cloud's own clock, and what that says of events from them. No HTTP.
+
+A station without a clock stamps events with a wrong time and with the time since its boot. Each heartbeat
+says how long the boot has lasted, so the cloud knows when it began, whatever the station's clock says. The
+delay of the network makes that later, never earlier: the earliest answer counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from cloud.store.schema import boot
+from protocol.event import Event
+
+
+def note(connection: Connection, device_id: str, boot_id: str, mono_ms: int, now_ms: int) -> None:
+    """A heartbeat of a boot that has lasted `mono_ms` so far."""
+    began = now_ms - mono_ms
+    if not boot_id or began < 0:
+        return
+    mine = (boot.c.device_id == device_id) & (boot.c.boot_id == boot_id)
+    known = connection.execute(select(boot.c.began_ms).where(mine)).scalar_one_or_none()
+    if known is None:
+        connection.execute(insert(boot).values(device_id=device_id, boot_id=boot_id, began_ms=began))
+    elif began < known:
+        connection.execute(update(boot).where(mine).values(began_ms=began))
+
+
+def since_boot(new: Event) -> dict[str, Any]:
+    """What is kept of an event whose clock nobody vouched for; nothing for the others, whose time counts."""
+    if new.clock is None or new.clock.synced or new.boot_id is None or new.mono_ns is None:
+        return {}
+    return {"boot_id": new.boot_id, "mono_ms": min(new.mono_ns // 1_000_000, 2**53)}
