@@ -57,7 +57,7 @@ async def _with_token(device: Device, token: str) -> ClaimComplete | None:
     answer = await device.claiming.with_token(token, device.network_info())
     if isinstance(answer, ClaimComplete):
         return answer
-    device.claim.id, device.claim.interval = answer.claim_id, float(answer.interval)
+    device.claim.id, device.claim.interval = answer.claim_id, max(1.0, float(answer.interval))
     log.info("claim %s waits for its person, who may have this station already", answer.claim_id)
     return None
 

@@ -61,7 +61,8 @@ def _batch(chosen: argparse.Namespace, settings: Settings) -> int:
         pages = Pages()
         shared = {"person": None, "path": "", "live": None, "until_ms": until, "batch": made}
         text = pages.render("sheet.html", shared | {"labels": labels(made.stations)})
-        style = pages.static["style.css"].body.decode("utf-8")
+        sheets = (pages.static[name].body.decode("utf-8") for name in ("style.css", "forms.css"))
+        style = "".join(sheets)
         write_alone(chosen.sheet, text.replace("</head>", f"<style>{style}</style>\n</head>"))
         print(f"Labels to print: {chosen.sheet}. Whoever reads the file can use the codes.", file=sys.stderr)
     return 0

@@ -148,7 +148,8 @@ async def _page(
 
 
 async def picture(request: web.Request) -> web.StreamResponse:
-    """GET /map: the window as SVG. The same for everybody, so that browsers keep it."""
+    """GET /map: the window as SVG; browsers keep it for an hour."""
+    await require_person(request)
     window = _window(request.query)
     north, _, east = request.query.get("spot", "").partition(",")
     try:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from appliance.identity.credentials import CredentialsFile, from_claim
 from appliance.stages import activating, claiming, network_ready
@@ -48,6 +49,12 @@ async def made(tmp_path: Path, cloud: FakeCloud) -> AsyncIterator[Station]:
 
 async def with_token(made: Station, token: str) -> None:
     await made.device.journal.change(lambda record: replace(record, claim_token=token))
+
+
+PENDING = (
+    b'{"claim_id":"%b","status":"claiming","expires_in":900,"interval":0,"verification_uri":"","server_time":""}'
+    % CLAIM_ID.encode()
+)
 
 
 def last_code(made: Station) -> str | None:
@@ -271,6 +278,31 @@ async def test_a_refused_token_is_not_tried_again_and_its_reason_stays_readable(
     await until(lambda: len(cloud.cards) == 1 and len(cloud.heard("POST", VALIDATE)) >= 1)
     stage.cancel()
     assert last_code(made) == code, "the station waits with its card, and the person can still read why"
+
+
+async def test_a_token_whose_person_is_asked_first_goes_on_like_a_card(
+    made: Station, cloud: FakeCloud
+) -> None:
+    """The cloud asks whether this is a new card of a station that the token's person has already."""
+    await ready(made, cloud, "token")
+    cloud.person_came = False
+
+    async def ask_first(request: web.Request, body: bytes) -> web.StreamResponse:
+        await cloud.honest(request, body)  # it knows the key from here on
+        return web.Response(status=202, body=PENDING, content_type="application/json")
+
+    cloud.script("POST", CLAIM, ask_first)
+    assert await claiming.run(made.device) is Trigger.CLAIM_FAILED
+    assert made.device.journal.record.claim_token is None, "this key has used it up"
+    assert made.device.journal.record.claim_id == CLAIM_ID
+    stage = asyncio.create_task(network_ready.run(made.device))
+    await until(lambda: len(cloud.heard("POST", VALIDATE)) >= 1)
+    cloud.person_came = True
+    made.device.inbox.claim_changed()
+    assert await stage is Trigger.CLAIM_STARTED
+    assert await claiming.run(made.device) is Trigger.CLAIM_SUCCEEDED
+    assert cloud.cards == [], "no second claim was begun"
+    assert last_code(made) is None
 
 
 async def test_a_challenge_that_is_too_old_leads_to_another_and_not_to_another_card(

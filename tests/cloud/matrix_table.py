@@ -179,7 +179,7 @@ PAGES: dict[tuple[str, str], Row] = {
     ("GET", "/account/data.zip"): Row(DOOR),
     ("POST", "/account/delete"): Row(GO_ON, {"current": PASSWORD}),
     ("GET", "/stations/{device_id}/delete"): Row(OWN_PAGE),
-    ("POST", "/stations/{device_id}/delete"): Row(OWN_PAGE.replace("200", "303"), {"short_id": "{short_id}"}),
+    ("POST", "/stations/{device_id}/delete"): Row(OWN_PAGE.replace("200", "303"), {"sure": "{short_id}"}),
     ("GET", "/claim"): Row(PAGE),
     ("GET", "/stations/add"): Row(DOOR),
     ("POST", "/stations/add"): Row(GO_ON, {"short_id": "BCDFGH", "pin": "123456"}),
@@ -218,7 +218,5 @@ PAGES: dict[tuple[str, str], Row] = {
         "303 404 403 403 404 403 303 303", {"answer": "no"}
     ),
     ("POST", "/stations/{device_id}/approve"): Row(OWN_PAGE.replace("200", "303"), {}),
-    ("POST", "/stations/{device_id}/revoke"): Row(
-        OWN_PAGE.replace("200", "303"), {"short_id": "{short_id}"}
-    ),
+    ("POST", "/stations/{device_id}/revoke"): Row(OWN_PAGE.replace("200", "303"), {"sure": "{short_id}"}),
 }

@@ -131,8 +131,10 @@ def pixel(window: Window, goal: tuple[float, float]) -> tuple[int, int]:
         "spot=x",
     ],
 )
-async def test_the_map_is_a_picture_of_its_own_that_loads_nothing(cloud: Cloud, query: str) -> None:
-    async with cloud.session.get(f"{cloud.base}/map?{query}") as reply:
+async def test_the_map_is_a_picture_of_its_own_that_loads_nothing(
+    cloud: Cloud, ada: Person, query: str
+) -> None:
+    async with cloud.session.get(f"{cloud.base}/map?{query}", headers=dict(ada.headers)) as reply:
         assert (reply.status, reply.content_type) == (200, "image/svg+xml")
         text = await reply.text()
     ElementTree.fromstring(text)
