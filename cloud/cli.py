@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from cloud import certificates_cli, logs, server
+from cloud import logs, server
 from cloud.app import unix_ms
-from cloud.commandline import administrators, audit
+from cloud.commandline import administrators, audit, certificates
 from cloud.commandline import bulk as _bulk
 from cloud.commandline import registrations as _registrations
 from cloud.commandline.opened import opened
@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     roll.add_argument("--root-key", type=Path, help="the root's key, for the intermediate")
     drop = _command(actions, "forget", _forget, "drop the previous keys of a kind")
     drop.add_argument("kind", choices=rollover.KINDS)
-    certificates_cli.add_commands(commands, _command)
+    certificates.add_commands(commands, _command)
     administrators.add(commands, _command)
     log = commands.add_parser("audit", help="the log of security events")
     audit.add(log.add_subparsers(required=True, metavar="ACTION"), _command)
