@@ -114,7 +114,7 @@ async def plain_door(main: web.Application, settings: Settings) -> AsyncIterator
         return
     app = web.Application(middlewares=[middleware.identify, middleware.explain])
     app[keys.CLOUD_KEYS], app[keys.CRL] = main[keys.CLOUD_KEYS], main[keys.CRL]
-    app[keys.UNIX_MS] = main[keys.UNIX_MS]
+    app[keys.UNIX_MS], app[keys.SETTINGS] = main[keys.UNIX_MS], main[keys.SETTINGS]
     app.router.add_get("/time", trust.time)
     app.router.add_get("/crl", certificates.crl)
     runner = web.AppRunner(app, access_log=None)

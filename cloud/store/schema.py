@@ -298,7 +298,7 @@ registration = Table(
     Column("id", String(30), primary_key=True),
     Column("kind", String(40), nullable=False),
     Column("claim_id", String(30), nullable=False, index=True),
-    Column("account_id", String(30), index=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), index=True),
     Column("state", String(8), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due", BigInteger, nullable=False),

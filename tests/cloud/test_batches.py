@@ -159,7 +159,7 @@ async def test_after_a_mass_failure_new_cards_keep_ids_and_history(cloud: Cloud,
         card.take(await card.claim_with_token(label["claim_token"]))
         assert card.device_id == station.device_id
         assert (await card.beat()).status == 200
-        assert (await station.beat()).reason == "not_active"
+        assert (await station.beat()).reason == "key_revoked"
         seen = (await ada.send("GET", f"{card.place}/events")).read(dict[str, Any])["events"]
         assert [each["event_id"] for each in seen] == [event.event_id]
     assert len((await ada.send("GET", "/v1/devices")).read(dict[str, Any])["devices"]) == 3
@@ -276,6 +276,9 @@ def read(size: int, path: str) -> str:
     picture = np.full((size, size), 255, np.uint8)
     for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", path):
         picture[int(y), int(x) : int(x) + int(length)] = 0
-    large = cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
-    text, _, _ = cv2.QRCodeDetector().detectAndDecode(large)
-    return text
+    for scale in (6, 8, 5, 10, 3):  # this reader misses a good code now and then, at some sizes
+        large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        text, _, _ = cv2.QRCodeDetector().detectAndDecode(large)
+        if text:
+            return str(text)
+    return ""

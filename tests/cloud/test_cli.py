@@ -164,7 +164,7 @@ def test_a_batch_prints_codes_and_writes_labels_that_only_the_owner_can_read(tmp
     data, listed, sheet = tmp_path / "data", tmp_path / "roofs.csv", tmp_path / "labels.html"
     listed.write_text('name,location\nRoof 1,"47.05, 8.31"\nRoof 2,\n')
     assert run("ca", "init", "--data-dir", data).returncode == 0
-    refused(run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 7)
+    refused(run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 8)
     run("create-user", "ada@example.org", "--data-dir", data, "--password-stdin", text=PASSWORD)
     done = run("batch", listed, "--owner", "Ada@example.org", "--data-dir", data, "--sheet", sheet)
     assert done.returncode == 0, done.stderr
@@ -177,7 +177,7 @@ def test_a_batch_prints_codes_and_writes_labels_that_only_the_owner_can_read(tmp
     assert rows[0]["claim_token"].encode() not in (data / "cloud.db").read_bytes()
     listed.write_text("name\n" + "R" * 81 + "\n")
     assert "$.stations[0].name" in refused(
-        run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 7
+        run("batch", listed, "--owner", "ada@example.org", "--data-dir", data), 8
     )
 
 
@@ -188,7 +188,7 @@ def test_a_list_of_keys_is_read_from_standard_input(tmp_path: Path) -> None:
     listed = f"keyid,name\n{'A' * 43},Roof\n{'B' * 43},\n"
     assert "2 keys expected until" in run(*words, text=listed).stdout
     assert "0 keys expected until" in run(*words, text=listed).stdout
-    refused(run(*words, text="keyid\nshort\n"), 7)
+    refused(run(*words, text="keyid\nshort\n"), 8)
 
 
 def test_dead_registrations_are_shown_and_put_back(tmp_path: Path) -> None:
@@ -205,5 +205,5 @@ def test_dead_registrations_are_shown_and_put_back(tmp_path: Path) -> None:
     assert "away" in shown
     assert run("registrations", "retry", "reg_1", "--data-dir", tmp_path).stdout.startswith("1 put back")
     assert "queued" in run("registrations", "ls", "--data-dir", tmp_path).stdout
-    refused(run("registrations", "retry", "reg_1", "--data-dir", tmp_path), 7)
+    refused(run("registrations", "retry", "reg_1", "--data-dir", tmp_path), 8)
     assert run("registrations", "retry", "--data-dir", tmp_path).stdout.startswith("0 put back")

@@ -221,9 +221,12 @@ def scanned(page: Page) -> str:
     picture = np.full((size, size), 255, np.uint8)
     for x, y, run in re.findall(r"M(\d+) (\d+)h(\d+)v1", page.html):
         picture[int(y), int(x) : int(x) + int(run)] = 0
-    large = cv2.resize(picture, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
-    text, _, _ = cv2.QRCodeDetector().detectAndDecode(large)
-    return str(text)
+    for scale in (6, 8, 5, 10, 3):  # this reader misses a good code now and then, at some sizes
+        large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        text, _, _ = cv2.QRCodeDetector().detectAndDecode(large)
+        if text:
+            return str(text)
+    return ""
 
 
 async def test_a_claim_code_is_shown_once_with_its_line_and_its_qr_code(cloud: Cloud) -> None:

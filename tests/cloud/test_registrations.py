@@ -36,6 +36,8 @@ class Failing:
 def database(database_url: str) -> Any:
     opened = Database(database_url)
     upgrade(opened)
+    ada = {"id": "ada", "email": "ada@x", "name": "ada", "password_hash": "-", "created": 0}
+    opened.write_now(lambda c: c.execute(schema.account.insert().values(**ada)).close())
     yield opened
     opened.close()
 

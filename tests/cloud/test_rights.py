@@ -272,6 +272,7 @@ def test_every_table_is_somebodys_or_known_to_be_nobodys() -> None:
         "limit_bucket": "deleted by the ids; network addresses are swept when full again",
         "challenge": "goes with its claim",
         "event_media": "goes with its event",
+        "denied_token": "swept when the token would have ended; names nobody",
         "removal": "swept after the files are gone",
     }
     owned = {table.name for table, _ in (*of_stations(), *of_accounts())}

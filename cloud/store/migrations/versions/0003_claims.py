@@ -82,6 +82,9 @@ def _registrations() -> None:
         sa.CheckConstraint(
             "state IN ('queued', 'leased', 'done', 'dead')", name=op.f("ck_registration_state")
         ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_registration_account_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registration")),
     )
     op.create_index("ix_registration_claim_id", "registration", ["claim_id"], unique=False)
