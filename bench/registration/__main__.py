@@ -45,7 +45,7 @@ AIMS_MS = {
     "a configuration": 500,
     "a heartbeat": 100,
 }
-"""Of the seeds' table: what 95 of 100 may take."""
+"""What 95 of 100 may take."""
 
 
 @dataclass(frozen=True)
