@@ -133,8 +133,9 @@ async def test_the_hotspot_is_open_while_a_phone_is_needed_and_back_after_a_wron
 
 
 async def test_a_station_whose_network_comes_back_goes_on_by_itself(
-    settings: Settings, house: FakeNetworkManager, cloud: FakeCloud
+    settings: Settings, house: FakeNetworkManager, cloud: FakeCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with living(settings), Phone(f"http://127.0.0.1:{settings.portal.port}") as phone:
         await reach(settings, "setup")
         await join(phone, PASSWORD)
@@ -144,7 +145,8 @@ async def test_a_station_whose_network_comes_back_goes_on_by_itself(
         home = next(point for point in house.points() if point.ssid == b"Home")
         house.silence(b"Home")
         house._leave()
-        await reach(settings, "reconnecting")
+        # The log keeps what a look at the status may miss: the way back can be short.
+        await until(lambda: "network_lost: operational → reconnecting" in caplog.text)
         house.hear(home)
         await reach(settings, "operational")
         assert house.connected_ssid() == b"Home"
