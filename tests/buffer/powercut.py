@@ -12,8 +12,10 @@ ext4 does that. A rename never loses the file: at worst both names are there.
 
 from __future__ import annotations
 
+import os
 import random
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -161,6 +163,7 @@ class Disk:
                 for edit in change:
                     _put(names, edit)
         contents: dict[int, bytearray] = {}
+        self._moment = time.time() - 60
         self._lay_out(_ROOT, folder, names, contents, chance)
 
     def _lay_out(
@@ -179,6 +182,8 @@ class Disk:
             if child not in contents:  # two names of one file have the same bytes
                 contents[child] = _survived(self._files[child], chance)
             (folder / name).write_bytes(contents[child])
+            # A tick of the clock between two files here is none that was between them there.
+            os.utime(folder / name, (self._moment, self._moment))
 
 
 def _put(names: dict[int, dict[str, int]], edit: _Edit) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
+import aiohttp
 import pytest
 from blockbuster import blockbuster_ctx
 
 from cloud.security.vault import Secrets, Vault
-from tests.cloud import postgres
+from tests.cloud import people_client, postgres
+from tests.cloud.cloud_process import CloudProcess
 from tests.cloud.cloud_server import Cloud, running_cloud
 from tests.cloud.people_parts import Clock
 
@@ -36,6 +39,24 @@ async def cloud(tmp_path: Path, secrets: Secrets, moved_clock: Clock) -> AsyncIt
     """A cloud in this process."""
     async with running_cloud(tmp_path / "cloud", secrets, moved_clock) as running:
         yield running
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[CloudProcess]:
+    """A cloud in a process of its own, which a test may kill."""
+    running = CloudProcess(tmp_path / "cloud")
+    await asyncio.to_thread(running.start)
+    try:
+        yield running
+    finally:
+        await asyncio.to_thread(running.kill)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Requests to it."""
+    async with people_client.session() as client:
+        yield client
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +11,10 @@ import pytest
 from cryptography import x509
 
 from cloud.security.vault import Vault
-from tests.cloud import people_client
 from tests.cloud.cloud_process import CloudProcess
 from tests.cloud.station_client import Station
 from tests.cloud.test_cli import refused, run
 from tests.cloud.test_process import owner
-
-
-@pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    running = CloudProcess(tmp_path / "cloud")
-    await asyncio.to_thread(running.start)
-    try:
-        yield running
-    finally:
-        await asyncio.to_thread(running.kill)
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with people_client.session() as client:
-        yield client
 
 
 async def stations(process: CloudProcess, session: aiohttp.ClientSession, count: int) -> list[Station]:

@@ -37,12 +37,6 @@ async def process(tmp_path: Path) -> AsyncIterator[CloudProcess]:
         await asyncio.to_thread(running.kill)
 
 
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with people_client.session() as client:
-        yield client
-
-
 async def owner(process: CloudProcess, session: aiohttp.ClientSession) -> Person:
     email, password = process.demo()
     csrf = await people_client.sign_in(session, process.base, email, password)

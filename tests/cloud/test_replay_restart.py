@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
-import pytest
 
-from tests.cloud import people_client
 from tests.cloud.cloud_process import CloudProcess
 from tests.cloud.station_client import Station
 from tests.cloud.test_process import owner
 
 BODY = b'{"uptime":1,"boot_id":"b","seq":1,"state":"operational"}'
-
-
-@pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    running = CloudProcess(tmp_path / "cloud")
-    await asyncio.to_thread(running.start)
-    try:
-        yield running
-    finally:
-        await asyncio.to_thread(running.kill)
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with people_client.session() as client:
-        yield client
 
 
 async def test_a_replay_over_a_kill_of_the_cloud_is_refused(
