@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from cloud.store.schema import boot
 from protocol.event import Event
+
+_BEGAN = select(boot.c.began_ms).where(
+    boot.c.device_id == bindparam("station"), boot.c.boot_id == bindparam("boot")
+)
 
 
 def note(connection: Connection, device_id: str, boot_id: str, mono_ms: int, now_ms: int) -> None:
@@ -20,11 +24,11 @@ def note(connection: Connection, device_id: str, boot_id: str, mono_ms: int, now
     began = now_ms - mono_ms
     if not boot_id or began < 0:
         return
-    mine = (boot.c.device_id == device_id) & (boot.c.boot_id == boot_id)
-    known = connection.execute(select(boot.c.began_ms).where(mine)).scalar_one_or_none()
+    known = connection.execute(_BEGAN, {"station": device_id, "boot": boot_id}).scalar_one_or_none()
     if known is None:
         connection.execute(insert(boot).values(device_id=device_id, boot_id=boot_id, began_ms=began))
     elif began < known:
+        mine = (boot.c.device_id == device_id) & (boot.c.boot_id == boot_id)
         connection.execute(update(boot).where(mine).values(began_ms=began))
 
 

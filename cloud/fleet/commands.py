@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from cloud.security import audit
 from cloud.security.access import Need, reachable
@@ -18,6 +18,11 @@ from protocol.messages import Answer, Command, CommandAck, Request, Text
 
 MOST_OPEN = 100
 _DONE = ("SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED")
+_OPEN = (
+    select(command)
+    .where(command.c.device_id == bindparam("station"), command.c.state.in_(("QUEUED", "IN_PROGRESS")))
+    .order_by(command.c.id)
+)
 
 
 class CommandRequest(Request):
@@ -97,16 +102,11 @@ class Commands:
 
 def waiting(connection: Connection, device_id: str) -> Sequence[Command]:
     """Orders that are not done, oldest first, inside a transaction."""
-    query = (
-        select(command)
-        .where(command.c.device_id == device_id, command.c.state.in_(("QUEUED", "IN_PROGRESS")))
-        .order_by(command.c.id)
-    )
     return [
         Command(
             id=row.id, type=row.type, parameters=row.parameters, timeout=row.timeout, priority=row.priority
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_OPEN, {"station": device_id})
     ]
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from cloud.fleet import boots
 from cloud.fleet.commands import acknowledge, waiting
@@ -23,7 +23,7 @@ from cloud.security.device_auth import DevicePrincipal
 from cloud.security.limits import Limits
 from cloud.settings import Settings
 from cloud.store.engine import Database
-from cloud.store.fleet import certificate_end
+from cloud.store.fleet import certificate_end, desired_version
 from cloud.store.schema import device
 from protocol.clock import from_unix
 from protocol.errors import INVALID, Refusal
@@ -35,6 +35,9 @@ RETURNING_PER_SECOND = 20
 """So many stations may come back with their backlog in one second after an outage."""
 LONGEST_SPREAD_S = 600
 _COUNT_EVERY_MS = 60_000
+_STATION = select(device).where(device.c.id == bindparam("station"))
+_CHANGE = update(device).where(device.c.id == bindparam("station"))
+"""Made once: building a statement costs as much as running it, and this is what the cloud does most."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class _Heard:
     """What one heartbeat changed."""
 
     answer: HeartbeatAnswer
-    summary: DeviceSummary
+    summary: DeviceSummary | None
+    """Only where somebody listens."""
     came_back: bool
 
 
@@ -71,17 +75,22 @@ class Heartbeats:
         if max(message.seq, message.config_version) > _LARGEST:
             raise Refusal("REG-007", INVALID, "The counter is too large.", field="$.seq")
         await self._limits.take("heartbeat", principal.device_id, self._rate)
-        heard = await self._db.write(partial(self._keep, principal, message))
+        wanted = self._bus.is_heard(principal.account_id, principal.device_id)
+        heard = await self._db.write(partial(self._keep, principal, message, wanted))
         now = from_unix(self._unix_ms() / 1000)
         told = {"deviceId": principal.device_id, "timestamp": now}
         if heard.came_back:
             self._bus.publish(principal.account_id, "device-online", told)
-        self._bus.publish(principal.account_id, "device-status", told | msgspec.to_builtins(heard.summary))
+        if heard.summary is not None:
+            told |= msgspec.to_builtins(heard.summary)
+        self._bus.publish(principal.account_id, "device-status", told)
         return heard.answer
 
-    def _keep(self, principal: DevicePrincipal, message: HeartbeatRequest, connection: Connection) -> _Heard:
+    def _keep(
+        self, principal: DevicePrincipal, message: HeartbeatRequest, wanted: bool, connection: Connection
+    ) -> _Heard:
         now = self._unix_ms()
-        before = self._row(connection, principal)
+        before = _row(connection, principal)
         values = {"last_seen_ms": now, "next_expected_ms": now + self._settings.heartbeat_interval * 1000}
         if (principal.boot, message.seq) > (before.boot_counter, before.heartbeat_seq):
             values |= _state(principal, message, before, now)
@@ -89,19 +98,16 @@ class Heartbeats:
             # What was altered on its way is refused too, so this may be an attack.
             reason, actor = message.config_error[:200], f"device:{principal.keyid}"
             audit.record(connection, now, actor, "config_refused", principal.device_id, reason=reason)
-        connection.execute(update(device).where(device.c.id == principal.device_id).values(**values))
+        connection.execute(_CHANGE, {"station": principal.device_id} | values)
         if message.clock is not None:
             boots.note(connection, principal.device_id, message.boot_id, message.clock.mono_ms, now)
         acknowledge(connection, principal.device_id, message.command_acks, now)
-        row = self._row(connection, principal)
+        summary = self._fleet.summaries(connection, [_row(connection, principal)])[0] if wanted else None
         return _Heard(
-            answer=self._answer(connection, principal, message, row.name, now),
-            summary=self._fleet.summaries(connection, [row])[0],
+            answer=self._answer(connection, principal, message, before.name, now),
+            summary=summary,
             came_back=not is_online(before.last_seen_ms, now, self._settings.offline_after),
         )
-
-    def _row(self, connection: Connection, principal: DevicePrincipal) -> Row[Any]:
-        return connection.execute(select(device).where(device.c.id == principal.device_id)).one()
 
     def _answer(
         self,
@@ -111,8 +117,9 @@ class Heartbeats:
         name: str,
         now: int,
     ) -> HeartbeatAnswer:
-        desired, updates = current(connection, principal.device_id), None
-        if message.config_version < desired.version:
+        updates = None
+        if message.config_version < desired_version(connection, principal.device_id):
+            desired = current(connection, principal.device_id)
             updates = ConfigUpdates(
                 version=desired.version, updates=desired.values, signature=desired.envelope
             )
@@ -137,6 +144,10 @@ class Heartbeats:
             self._counted_ms = now_ms
             self._stations = connection.execute(select(func.count()).select_from(device)).scalar_one()
         return float(min(self._stations // RETURNING_PER_SECOND, LONGEST_SPREAD_S))
+
+
+def _row(connection: Connection, principal: DevicePrincipal) -> Row[Any]:
+    return connection.execute(_STATION, {"station": principal.device_id}).one()
 
 
 def _state(

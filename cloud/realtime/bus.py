@@ -90,6 +90,11 @@ class Bus:
             for listener in tuple(self._listeners.get(each, ())):
                 listener.offer(news)
 
+    def is_heard(self, account_id: str, device_id: str) -> bool:
+        """Whether anybody listens to news of this station, so that telling much is worth its work."""
+        audience = self._audience.get(device_id, frozenset())
+        return account_id in self._listeners or any(each in self._listeners for each in audience)
+
     def set_audience(self, device_id: str, account_ids: Iterable[str]) -> None:
         """From now on these accounts, too, hear of this station."""
         self._audience[device_id] = frozenset(account_ids)

@@ -88,7 +88,7 @@ def token_answer(
 
 
 def _qr_image(text: str) -> str:
-    code = qr_code(text)
+    code = qr_code(text, quick=True)
     picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {code.size} {code.size}">'
         f'<path fill="#fff" d="M0 0h{code.size}v{code.size}H0z"/><path d="{code.path}"/></svg>'

@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, update
 
 from cloud.registry.certificates import retire_predecessor
 from cloud.security import audit
@@ -200,10 +200,9 @@ class DeviceAuth:
 
         def change(connection: Connection) -> Refusal | None:
             refusal = spend(connection, parsed.keyid, parsed.boot, parsed.sequence, now)
-            if refusal is None:
-                fresh = (device_key.c.keyid == parsed.keyid) & device_key.c.first_used.is_(None)
-                if connection.execute(update(device_key).where(fresh).values(first_used=now)).rowcount:
-                    retire_predecessor(connection, parsed.keyid, now)
+            used = {"key": parsed.keyid, "first_used": now}
+            if refusal is None and connection.execute(_USED, used).rowcount:
+                retire_predecessor(connection, parsed.keyid, now)
             return refusal
 
         if refusal := await self._db.write(change):
@@ -250,16 +249,21 @@ def _may_not(reason: str, detail: str) -> Refusal:
 def _device_of(connection: Connection, keyid: str) -> Any:
     """The key with its device; `ends` is the end (ms) of its certificate in force, None without one.
     `waiting` counts the newer keys that it asked for and that were not used yet."""
+    return connection.execute(_DEVICE, {"key": keyid}).first()
+
+
+def _device() -> Select[Any]:
+    key: BindParameter[str] = bindparam("key")
     ends = select(func.max(certificate.c.not_after)).where(
-        certificate.c.keyid == keyid, certificate.c.status == "active"
+        certificate.c.keyid == key, certificate.c.status == "active"
     )
     newer = device_key.alias("newer")
     waiting = (
         select(func.count())
         .select_from(newer)
-        .where(newer.c.replaces == keyid, newer.c.status == "active", newer.c.first_used.is_(None))
+        .where(newer.c.replaces == key, newer.c.status == "active", newer.c.first_used.is_(None))
     )
-    query = (
+    return (
         select(
             device_key.c.public_key,
             device_key.c.status.label("key_status"),
@@ -271,9 +275,13 @@ def _device_of(connection: Connection, keyid: str) -> Any:
             waiting.scalar_subquery().label("waiting"),
         )
         .join_from(device_key, device)
-        .where(device_key.c.keyid == keyid)
+        .where(device_key.c.keyid == key)
     )
-    return connection.execute(query).first()
+
+
+_DEVICE = _device()
+_USED = update(device_key).where(device_key.c.keyid == bindparam("key"), device_key.c.first_used.is_(None))
+"""Made once: building a statement costs as much as running it, and every request asks this."""
 
 
 def _claim_key(connection: Connection, claim_id: str, keyid: str) -> str | None:
@@ -281,6 +289,7 @@ def _claim_key(connection: Connection, claim_id: str, keyid: str) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+@lru_cache(maxsize=4096)
 def _load(pem: str) -> ec.EllipticCurvePublicKey:
     key = load_pem_public_key(pem.encode("ascii"))
     if not isinstance(key, ec.EllipticCurvePublicKey):

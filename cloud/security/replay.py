@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from cloud.store.schema import replay
 from protocol.errors import BAD_SIGNATURE, REPLAYED_NONCE, Refusal
@@ -10,6 +10,8 @@ from protocol.signature import ReplayWindow
 
 _LARGEST = 2**63 - 1
 """What the store's integers hold."""
+_WINDOW = select(replay).where(replay.c.keyid == bindparam("key"))
+_MOVE = update(replay).where(replay.c.keyid == bindparam("key"))
 
 
 def spend(connection: Connection, keyid: str, boot: int, sequence: int, now_ms: int) -> Refusal | None:
@@ -20,7 +22,7 @@ def spend(connection: Connection, keyid: str, boot: int, sequence: int, now_ms: 
     """
     if max(boot, sequence) > _LARGEST:
         return Refusal("REG-004", BAD_SIGNATURE, "The nonce's numbers are too large.")
-    row = connection.execute(select(replay).where(replay.c.keyid == keyid)).first()
+    row = connection.execute(_WINDOW, {"key": keyid}).first()
     window = ReplayWindow(row.boot, row.highest, int(row.bits, 16)) if row else ReplayWindow()
     accepted = window.accept(boot, sequence)
     if accepted is None:
@@ -34,7 +36,7 @@ def spend(connection: Connection, keyid: str, boot: int, sequence: int, now_ms: 
         "used": now_ms,
     }
     if row:
-        connection.execute(update(replay).where(replay.c.keyid == keyid).values(**values))
+        connection.execute(_MOVE, {"key": keyid} | values)
     else:
         connection.execute(insert(replay).values(keyid=keyid, **values))
     return None

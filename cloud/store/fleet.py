@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
 
 from cloud.store.schema import boot, certificate, config, device, event, event_media, media, share
 
 LIFECYCLE = "station_"
 """Events whose type begins so are notes of the station about itself, not observations."""
+
+_NEWEST_CONFIG = select(func.max(config.c.version)).where(config.c.device_id == bindparam("station"))
+_CERTIFICATE_END = select(func.max(certificate.c.not_after)).where(
+    certificate.c.device_id == bindparam("station"), certificate.c.status == "active"
+)
 
 
 def devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
@@ -100,16 +105,12 @@ def stored_media(connection: Connection, device_id: str, sha256: str) -> Any:
 
 def desired_version(connection: Connection, device_id: str) -> int:
     """The newest configuration's number."""
-    query = select(func.max(config.c.version)).where(config.c.device_id == device_id)
-    return int(connection.execute(query).scalar_one() or 0)
+    return int(connection.execute(_NEWEST_CONFIG, {"station": device_id}).scalar_one() or 0)
 
 
 def certificate_end(connection: Connection, device_id: str) -> int | None:
     """When the certificate in force ends, in ms."""
-    query = select(func.max(certificate.c.not_after)).where(
-        certificate.c.device_id == device_id, certificate.c.status == "active"
-    )
-    end: int | None = connection.execute(query).scalar_one()
+    end: int | None = connection.execute(_CERTIFICATE_END, {"station": device_id}).scalar_one()
     return end
 
 

@@ -1,7 +1,7 @@
 """A server that says yes and forgets: before it commits, or together with its disk.
 
-In which order the events come in the end is not looked at here: what was forgotten twice waits a minute, so an
-urgent one that went ahead alone, twice in vain, comes after what was sent once.
+In which order the events come in the end is not looked at here: what was forgotten twice waits a minute, so
+an urgent one that went ahead alone, twice in vain, comes after what was sent once.
 """
 
 from __future__ import annotations
