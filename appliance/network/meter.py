@@ -2,7 +2,8 @@
 
 Latency: the quickest of the last small requests, because a slow one may be the server's doing. Bandwidth: the
 median of the last large uploads. Loss: the share of the last requests that got no answer. A refused
-connection is an answer: packets come and go. What is old is forgotten.
+connection is an answer: packets come and go. What is old is forgotten. One slow request says nothing bad of a
+connection yet: the first one also finds the name, opens the connection and may wait for a busy server.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from collections.abc import Callable
 from statistics import median
 from typing import Generic, TypeVar
 
-from appliance.network.quality import Measurement, Quality, judge
+from appliance.network.quality import (
+    POOR_BANDWIDTH_MBPS,
+    POOR_LATENCY_MS,
+    Measurement,
+    Quality,
+    judge,
+)
 
 SMALL_BYTES = 8 * 1024
 LARGE_BYTES = 64 * 1024
@@ -20,6 +27,9 @@ KEPT = 20
 MEMORY_S = 600.0
 LEAST_FOR_LOSS = 5
 """With fewer requests a single lost one would say more than it knows."""
+LEAST_FOR_SLOW = 3
+LEAST_FOR_NARROW = 2
+"""Small requests, and large uploads, before they may tell that a connection is poor."""
 
 T = TypeVar("T")
 
@@ -89,8 +99,8 @@ class QualityMeter:
         loss = answered.count(False) / len(answered) if len(answered) >= LEAST_FOR_LOSS else 0.0
         return Measurement(
             dns=all(names),
-            latency_ms=round(min(latency), 1) if latency else None,
-            bandwidth_mbps=round(median(bandwidth), 3) if bandwidth else None,
+            latency_ms=_latency(latency),
+            bandwidth_mbps=_bandwidth(bandwidth),
             loss=round(loss, 3),
         )
 
@@ -98,3 +108,17 @@ class QualityMeter:
         """The verdict; None while nothing is known."""
         seen = self.measurement()
         return None if seen is None else judge(seen)
+
+
+def _latency(seen: list[float]) -> float | None:
+    quickest = min(seen, default=None)
+    if quickest is None or (quickest > POOR_LATENCY_MS and len(seen) < LEAST_FOR_SLOW):
+        return None
+    return round(quickest, 1)
+
+
+def _bandwidth(seen: list[float]) -> float | None:
+    middle = median(seen) if seen else None
+    if middle is None or (middle < POOR_BANDWIDTH_MBPS and len(seen) < LEAST_FOR_NARROW):
+        return None
+    return round(middle, 3)

@@ -68,7 +68,8 @@ async def test_a_good_connection_is_looked_at_every_thirty_seconds_and_left_alon
 async def test_a_poor_connection_is_looked_at_every_minute_with_a_try_to_reconnect(works: bool) -> None:
     world = World(3)
     world.radio.works = works
-    world.meter.answered(0.9, 100)
+    for _ in range(3):
+        world.meter.answered(0.9, 100)
     await world.run()
     assert (world.waits, world.radio.tried) == ([60, 60, 60], [0, 60, 120])
 

@@ -46,12 +46,19 @@ STORIES: list[tuple[str, Story, Measurement | None, Quality | None]] = [
         Measurement(True, 50.0, 20.0),
         Quality.EXCELLENT,
     ),
-    ("slow", lambda m: small(m, 700, 600), Measurement(True, 600.0), Quality.POOR),
+    ("slow", lambda m: small(m, 700, 600, 800), Measurement(True, 600.0), Quality.POOR),
+    ("the first two slow", lambda m: small(m, 900, 600), Measurement(True), Quality.GOOD),
     (
         "narrow",
-        lambda m: upload(small(m, 100), 0.6, 1.1),
+        lambda m: upload(upload(small(m, 100), 0.6, 1.1), 0.6, 1.1),
         Measurement(True, 100.0, 0.6),
         Quality.POOR,
+    ),
+    (
+        "one narrow upload",
+        lambda m: upload(small(m, 100), 0.6, 1.1),
+        Measurement(True, 100.0),
+        Quality.GOOD,
     ),
     (
         "one lost of three",
