@@ -9,7 +9,7 @@ CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 WORKERS ?= 2
 
-.PHONY: help setup run clean-run test lint types unit e2e test-registration test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image bench messages screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-registration test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image deb test-packages bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -77,6 +77,14 @@ test-wifi: $(STAMP) ## real Wi-Fi programs on simulated radios in a virtual mach
 	scripts/system-packages.sh wifi
 	METEOR_WIFI=all $(BIN)/pytest -s tests/wifi tests/hotspot
 	$(BIN)/python -m tests.wifi.report
+
+deb: $(STAMP) ## the Debian packages of the last commit, in dist/deb (root, a minute)
+	scripts/system-packages.sh deb
+	$(BIN)/python -m scripts.debian
+
+test-packages: $(STAMP) ## the packages in a clean Debian: install, run, upgrade, way back, purge (root, four minutes)
+	scripts/system-packages.sh deb
+	METEOR_PACKAGES=1 $(BIN)/pytest -s tests/packages
 
 wifi-image: $(STAMP) ## only that machine's disk, made once and kept in ~/.cache (needs root)
 	scripts/system-packages.sh wifi

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target needs, or says exactly which are missing and how to get them.
-# Usage: system-packages.sh run|test|wifi|pictures
+# Usage: system-packages.sh run|test|wifi|deb|pictures
 set -eu
 
 missing=""
@@ -51,6 +51,13 @@ if [ "${1:-run}" = wifi ]; then
     need debian-archive-keyring ls /usr/share/keyrings/debian-archive-keyring.gpg
     need e2fsprogs test -x /usr/sbin/mke2fs
     need openssh-client command -v ssh-keygen
+    need git command -v git
+fi
+if [ "${1:-run}" = deb ]; then
+    need mmdebstrap command -v mmdebstrap
+    need debian-archive-keyring ls /usr/share/keyrings/debian-archive-keyring.gpg
+    need util-linux command -v unshare
+    need iproute2 command -v ip
     need git command -v git
 fi
 [ -z "$missing" ] && exit 0
