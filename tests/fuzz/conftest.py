@@ -6,9 +6,17 @@ import pytest
 
 from cloud.security.limits import Limits
 from protocol import server_log
-from tests.cloud.conftest import cloud, moved_clock, postgres_socket, process, secrets, session
+from tests.cloud.conftest import (
+    cloud,
+    database_url,
+    moved_clock,
+    postgres_socket,
+    process,
+    secrets,
+    session,
+)
 
-__all__ = ["cloud", "moved_clock", "postgres_socket", "process", "secrets", "session"]
+__all__ = ["cloud", "database_url", "moved_clock", "postgres_socket", "process", "secrets", "session"]
 
 
 @pytest.fixture
