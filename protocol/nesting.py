@@ -6,6 +6,8 @@ from typing import Any
 
 from protocol.limits import MAX_NESTING
 
+_HOLDERS = (dict, list, tuple)
+
 
 def too_deep(value: Any) -> bool:
     """Whether lists and objects stand in each other more than `MAX_NESTING` times.
@@ -13,15 +15,11 @@ def too_deep(value: Any) -> bool:
     Parsers and writers go down such values by recursion, each with a limit of its own: what one of them read
     another could not write any more. This walk needs no recursion.
     """
-    level = [value]
-    for _ in range(MAX_NESTING + 1):
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                inner += each.values()
-            elif isinstance(each, list | tuple):
-                inner += each
-        if not inner:
-            return False
-        level = [each for each in inner if isinstance(each, dict | list | tuple)]
+    level = [value] if isinstance(value, _HOLDERS) else []
+    for _ in range(MAX_NESTING):
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, _HOLDERS)]
     return bool(level)
+
+
+def _inside(holder: Any) -> Any:
+    return holder.values() if isinstance(holder, dict) else holder

@@ -78,6 +78,8 @@ class StationSockets:
         mine.add(conversation)
         try:
             await conversation.run()
+        except ConnectionError:
+            log.info("%s went away in the middle of a word", station.device_id)
         finally:
             mine.discard(conversation)
             if not mine:
@@ -92,6 +94,8 @@ class StationSockets:
             async with asyncio.timeout(AUTH_S):
                 message = await socket.receive()
             return await _claims(request, station, msgspec.json.decode(message.data, type=StationFrame))
+        except ConnectionError:
+            log.info("%s went away before its token came", station.device_id)
         except TimeoutError:
             await socket.close(code=TIMED_OUT, message=b"no token came")
         except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError):

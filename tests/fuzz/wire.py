@@ -38,7 +38,9 @@ class Wire:
                 if attempt == 2:
                     raise AssertionError(f"no answer to {data[:300]!r}") from None
                 continue
-            if reply.headers.get("connection") == "close":
+            if (
+                bodiless or reply.headers.get("connection") == "close"
+            ):  # an error may bring a body all the same
                 await self.close()
             return reply
         raise AssertionError
