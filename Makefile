@@ -9,7 +9,7 @@ CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 WORKERS ?= 2
 
-.PHONY: help setup run clean-run test lint types unit e2e test-registration test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image deb test-packages bench messages screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-registration test-fuzz test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image deb test-packages bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ unit: $(STAMP) ## the suite without browser, PostgreSQL, NetworkManager, whole p
 e2e: $(STAMP) ## only the journeys with real processes
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m e2e
+
+test-fuzz: $(STAMP) ## rubbish in: the interface against its document, and a thousand altered messages at every door
+	scripts/system-packages.sh test
+	FUZZ_EXAMPLES=200 FUZZ_MESSAGES=1000 FUZZ_FRAMES=1000 $(BIN)/pytest -n $(WORKERS) --dist loadgroup -o timeout=3600 tests/fuzz
 
 test-netfaults: $(STAMP) ## faults of the network between real processes, in network namespaces (needs root)
 	scripts/system-packages.sh test

@@ -217,7 +217,8 @@ async def serve(app: web.Application, path: Path, mode: int) -> web.AppRunner:
         listener.bind(str(path))
     finally:
         os.umask(before)
-    runner = web.AppRunner(app, access_log=None)
+    # What is packed is not unpacked: a small body can be packed a thousandfold.
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner

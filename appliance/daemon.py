@@ -209,7 +209,7 @@ async def _portal(station: Station, settings: Settings) -> web.AppRunner:
         names=(name,), locale=os.environ.get("LANG", ""), language=station.device.boot.language
     )
     app = create_app(station.front, settings=shown)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.portal.host, settings.portal.port).start()

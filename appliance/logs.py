@@ -8,6 +8,8 @@ import sys
 from collections import deque
 from datetime import UTC, datetime
 
+from protocol import server_log
+
 TAIL = 60
 """Lines kept for the status page."""
 HISTORY = 2000
@@ -64,4 +66,5 @@ def configure(level: str, style: str) -> Tail:
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("transitions").setLevel(logging.WARNING)
+    server_log.tame()
     return tail

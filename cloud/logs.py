@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cloud.api.middleware import current_request
+from protocol import server_log
 from protocol.clock import from_unix
 
 SERVICE = "meteor-cloud"
@@ -46,3 +47,4 @@ def configure(style: str, level: str) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else plain)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    server_log.tame()

@@ -117,7 +117,7 @@ async def plain_door(main: web.Application, settings: Settings) -> AsyncIterator
     app[keys.UNIX_MS], app[keys.SETTINGS] = main[keys.UNIX_MS], main[keys.SETTINGS]
     app.router.add_get("/time", trust.time)
     app.router.add_get("/crl", certificates.crl)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.plain_port).start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from protocol.errors import INVALID, Refusal
+from protocol.limits import MAX_NESTING
+from protocol.nesting import too_deep
 
 T = TypeVar("T")
 
@@ -32,6 +34,13 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise Refusal("REG-007", INVALID, _PATH.sub("", text) + ".", field=field_of(text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("REG-007", INVALID, "The body is not JSON as we read it.", field="$") from None
+
+
+def check_nesting(value: Any, field: str) -> None:
+    """Raises `Refusal` REG-007 for a value of free form that is nested too deeply."""
+    if too_deep(value):
+        detail = f"Lists and objects may stand in each other {MAX_NESTING} times; make it flatter."
+        raise Refusal("REG-007", INVALID, detail, field=field)
 
 
 def field_of(text: str) -> str:

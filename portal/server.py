@@ -141,7 +141,8 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
     No access log: addresses in it would say which networks a person looked at. Raises OSError if the
     port is taken.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    # What is packed is not unpacked: a form needs no packing, and a small body can be packed a thousandfold.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

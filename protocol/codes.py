@@ -119,8 +119,11 @@ def claim_link(cloud_base: str, short: str, link_secret: str) -> str:
 
 
 def secret_hash(secret: str) -> str:
-    """SHA-256 in hex, for secrets with enough entropy to need no pepper (claim and session tokens)."""
-    return hashlib.sha256(secret.encode("utf-8")).hexdigest()
+    """SHA-256 in hex, for secrets with enough entropy to need no pepper (claim and session tokens).
+
+    Bytes that are no text, as a header may bring them, are hashed as they are: they are just a wrong secret.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def code_mac(pepper: bytes, purpose: str, *parts: str) -> str:
@@ -134,4 +137,6 @@ def code_mac(pepper: bytes, purpose: str, *parts: str) -> str:
 
 def same_secret(one: str, other: str) -> bool:
     """Compares in constant time."""
-    return hmac.compare_digest(one.encode("utf-8"), other.encode("utf-8"))
+    return hmac.compare_digest(
+        one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape")
+    )

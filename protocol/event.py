@@ -70,8 +70,8 @@ class Event(Request):
     media: Annotated[list[Media], Meta(max_length=MAX_MEDIA_PER_EVENT)] = []
     clock: Clock | None = None
     boot_id: Text | None = None
-    mono_ns: Annotated[int, Meta(ge=0)] | None = None
-    device_seq: Annotated[int, Meta(ge=0)] | None = None
+    mono_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    device_seq: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     device_id: Text | None = None
 
 

@@ -26,6 +26,12 @@ MAX_MEDIA_PER_EVENT = 64
 MAX_MEDIA_BYTES = 2 * 1024**3
 MAX_CHUNK_BYTES = 4 * 1024**2
 MAX_WS_FRAME_BYTES = 64 * 1024
+MAX_NESTING = 32
+"""Lists and objects in each other, in values of free form such as an event's `metadata`."""
+MAX_COUNT = 2**53 - 1
+"""The largest integer that every JSON parser keeps exactly (RFC 8259 §6)."""
+BODY_SILENCE_S = 60
+"""So long a body may pause on its way."""
 
 HEARTBEAT_INTERVAL_S = 60
 OFFLINE_AFTER_S = 300

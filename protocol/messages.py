@@ -12,12 +12,17 @@ import msgspec
 from msgspec import Meta
 
 from protocol.envelope import Envelope
+from protocol.limits import MAX_COUNT
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Text = Annotated[str, Meta(max_length=200)]
 Pem = Annotated[str, Meta(min_length=1, max_length=8192)]
 Identifier = Annotated[str, Meta(pattern=r"^[a-z]{3}_[0-9A-Z]{26}$")]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+
+
+FrameId = Annotated[int, Meta(ge=-MAX_COUNT, le=MAX_COUNT)] | Annotated[str, Meta(max_length=200)]
+"""What a frame of the WebSocket may be called by whoever sends it; the answer repeats it."""
 
 
 class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -52,6 +52,8 @@ class _Doors:
         return web.Response(body=body, content_type="application/schema+json")
 
     async def take(self, request: web.Request) -> web.Response:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise SourceRefused(WRONG_FIELD, "The body is packed.", "Send it as it is, as curl does.")
         async with self._intake.delivery() as delivery:
             if request.content_type.startswith("multipart/"):
                 observation, files = await _read_multipart(request, delivery)

@@ -19,7 +19,14 @@ from msgspec import Meta
 from appliance.sources.errors import NOT_JSON, TOO_LARGE, WRONG_FIELD, SourceRefused
 from protocol.clock import parse, to_text
 from protocol.event import EventSource, EventType, FileName, Mime
-from protocol.limits import MAX_EVENT_BYTES, MAX_JSON_BYTES, MAX_MEDIA_BYTES, MAX_MEDIA_PER_EVENT
+from protocol.limits import (
+    MAX_EVENT_BYTES,
+    MAX_JSON_BYTES,
+    MAX_MEDIA_BYTES,
+    MAX_MEDIA_PER_EVENT,
+    MAX_NESTING,
+)
+from protocol.nesting import too_deep
 
 PriorityName = Literal["critical", "high", "normal", "low"]
 Location = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -114,6 +121,13 @@ def decode(data: bytes) -> Observation:
 def check(observation: Observation) -> None:
     """What types cannot say. Raises `SourceRefused`."""
     moment(observation)
+    if too_deep(observation.metadata):
+        raise SourceRefused(
+            WRONG_FIELD,
+            f"The metadata have lists and objects in each other more than {MAX_NESTING} times.",
+            "Make them flatter.",
+            field="$.metadata",
+        )
     size = len(msgspec.json.encode(observation))
     if size > MAX_EVENT_BYTES:
         raise SourceRefused(

@@ -64,6 +64,7 @@ ROUTES = (
         export,
         Guard.PERSON,
         "All of them as a file",
+        files=[kind.partition(";")[0] for kind in KINDS.values()],
         parameters=[
             Parameter("format", "query", "jsonl or csv", {"type": "string", "enum": ["jsonl", "csv"]})
         ],

@@ -14,7 +14,7 @@ from cloud.validation import decode
 from protocol import signature
 from protocol.compression import CODING, Damaged, TooLarge, unpack
 from protocol.errors import INVALID, PROBLEM_TYPE, Refusal
-from protocol.limits import MAX_JSON_BYTES
+from protocol.limits import BODY_SILENCE_S, MAX_JSON_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +24,19 @@ T = TypeVar("T")
 async def read_limited(request: web.Request, limit: int) -> bytes:
     """The body. Raises `Refusal` 413: before reading when the length is announced, else while reading.
 
-    Raises `Refusal` 400 when the connection ends in the middle of it.
+    Raises `Refusal` 400 when the connection ends in the middle of it, 408 when nothing more of it comes.
     """
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     body = bytearray()
     try:
-        async for piece in request.content.iter_any():
+        while piece := await asyncio.wait_for(request.content.readany(), BODY_SILENCE_S):
             body += piece
             if len(body) > limit:
                 raise _too_large(limit)
+    except TimeoutError:
+        detail = f"The body paused for {BODY_SILENCE_S} seconds."
+        raise Refusal(None, "too_slow", detail, status=408) from None
     except (ConnectionError, web.RequestPayloadError):  # nobody is there any more to read the answer
         log.info("%s %s ended after %d bytes of its body", request.method, request.path, len(body))
         raise Refusal(None, INVALID, "The body ended too early.", status=400) from None
@@ -52,6 +55,16 @@ async def read_json(request: web.Request, kind: type[T], limit: int = MAX_JSON_B
     if request.content_type != "application/json":
         raise Refusal(None, INVALID, "Send application/json.", status=415)
     return decode(await read_limited(request, limit), kind)
+
+
+def require_readable(request: web.Request) -> None:
+    """Raises `Refusal` 400 for a header that is no text: it could be neither stored nor told nor logged."""
+    for name, value in request.raw_headers:
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError:
+            said = name.decode("ascii", "replace")[:60]
+            raise Refusal(None, INVALID, f"The header {said} is not UTF-8.", status=400) from None
 
 
 async def signed_request(request: web.Request, limit: int) -> signature.Request:

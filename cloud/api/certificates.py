@@ -76,7 +76,7 @@ _PEM = "application/x-pem-file"
 _NO_STORE = {"Cache-Control": "no-store"}
 
 ROUTES = (
-    Route("GET", "/crl", crl, Guard.PUBLIC, "Revoked certificates, in PEM"),
+    Route("GET", "/crl", crl, Guard.PUBLIC, "Revoked certificates, in PEM", files=[_PEM]),
     Route(
         "GET",
         f"/v1/devices/{_ID}/certificates",
@@ -91,6 +91,7 @@ ROUTES = (
         download,
         Guard.PERSON,
         "One certificate with its chain, in PEM",
+        files=[_PEM],
     ),
     Route(
         "POST",

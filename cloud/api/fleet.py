@@ -164,6 +164,7 @@ ROUTES = (
         media,
         Guard.PERSON,
         "A file of an event, as it was sent",
+        files=["*/*"],
         scope=Scope.READ,
     ),
 )

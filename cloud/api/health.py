@@ -91,5 +91,12 @@ ROUTES = (
         answers={200: Health, 503: Health},
     ),
     Route("GET", "/v1/jwks", jwks, Guard.PUBLIC, "Keys that sign device tokens", answers={200: JwkSet}),
-    Route("GET", "/v1/openapi.json", openapi, Guard.PUBLIC, "This document"),
+    Route(
+        "GET",
+        "/v1/openapi.json",
+        openapi,
+        Guard.PUBLIC,
+        "This document",
+        files=["application/json"],
+    ),
 )

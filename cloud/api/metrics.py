@@ -38,6 +38,7 @@ ROUTES = (
         metrics,
         Guard.ADMINISTRATOR,
         "Figures for Prometheus and others that read OpenMetrics",
+        files=[KIND.partition(";")[0]],
         scope=Scope.READ,
     ),
 )

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from aiohttp import web
 
-from cloud.api.bodies import problem
+from cloud.api.bodies import problem, require_readable
 from cloud.errors import StoreError
 from cloud.keys import REQUEST_ID, UNIX_MS
 from cloud.security import audit
@@ -69,6 +69,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.path.startswith(_API):
         return await handler(request)
     try:
+        require_readable(request)
         return await handler(request)
     except Refusal as refusal:
         return _problem(request, refusal)

@@ -129,6 +129,8 @@ def _responses(route: Route) -> dict[str, Any]:
         responses[str(status)] = {"description": _said(kind)}
         if kind is not None:
             responses[str(status)]["content"] = {"application/json": _content(kind)}
+        elif status == 200 and route.files:
+            responses[str(status)]["content"] = {each: {"schema": {}} for each in route.files}
     problem = {PROBLEM_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
     responses["default"] = {"description": "Refused, and why", "content": problem}
     return responses

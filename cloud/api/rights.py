@@ -43,7 +43,14 @@ async def delete_account(request: web.Request, person: Person) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/v1/account/export", export, Guard.PERSON, "All your data as a zip"),
+    Route(
+        "GET",
+        "/v1/account/export",
+        export,
+        Guard.PERSON,
+        "All your data as a zip",
+        files=["application/zip"],
+    ),
     Route(
         "POST",
         "/v1/account/delete",

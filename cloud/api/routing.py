@@ -69,6 +69,8 @@ class Route:
     body: Any = None
     content: str = "application/json"
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
+    files: Sequence[str] = ()
+    """The media types of an answer 200 that is a file."""
     max_body: int = MAX_JSON_BYTES
     parameters: Sequence[Parameter] = ()
     packed: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -109,7 +108,7 @@ def _metadata(header: str) -> Metadata:
             name, _, encoded = pair.partition(" ")
             values[name] = base64.b64decode(encoded, validate=True).decode("utf-8")
         return msgspec.convert(values, Metadata)
-    except (binascii.Error, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except ValueError as error:  # no base64, no UTF-8, or not what the file is
         detail = f"Upload-Metadata cannot be used: {error}."
         raise Refusal("REG-007", INVALID, detail, field="$.upload_metadata") from None
 

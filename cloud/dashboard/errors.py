@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from cloud.api.bodies import require_readable
 from cloud.dashboard.rendering import page
 from cloud.dashboard.words import N_
 from cloud.errors import CloudError, StoreError
@@ -87,6 +88,7 @@ async def page_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     if not is_page(request):
         return await handler(request)
     try:
+        require_readable(request)
         return await handler(request)
     except Refusal as refusal:
         return await error_page(request, refusal.status, refusal.code or "", refusal.retry_after)

@@ -12,6 +12,7 @@ from cloud.security import audit
 from cloud.security.access import Need, reachable
 from cloud.store.engine import Database
 from cloud.store.schema import command
+from cloud.validation import check_nesting
 from protocol.codes import ulid
 from protocol.errors import Refusal
 from protocol.messages import Answer, Command, CommandAck, Request, Text
@@ -58,6 +59,7 @@ class Commands:
 
     async def queue(self, account_id: str, device_id: str, order: CommandRequest) -> CommandState:
         """Puts an order in line. Raises `not_found`, 403 for a viewer, and REG-006 when too many wait."""
+        check_nesting(order.parameters, "$.parameters")
         return await self._db.write(partial(self._queue, account_id, device_id, order))
 
     def _queue(

@@ -17,7 +17,7 @@ from cloud.security.limits import Limits
 from cloud.store import fleet as queries
 from cloud.store.engine import Database
 from cloud.store.schema import event, event_media, media
-from cloud.validation import decode
+from cloud.validation import check_nesting, decode
 from protocol import clock
 from protocol.errors import INVALID, Refusal
 from protocol.event import Event, EventAnswer, Media, PendingMedia, parse_reference
@@ -156,6 +156,7 @@ def _read(body: bytes, device_id: str) -> _Read | Refusal:
         return Refusal("REG-007", "too_large", "An event has at most 64 KiB.", field="$", status=413)
     try:
         new = decode(body, Event)
+        check_nesting(new.metadata, "$.metadata")
         _check_time(new.timestamp)
         files = _files(new)
     except Refusal as refusal:

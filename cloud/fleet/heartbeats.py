@@ -26,11 +26,9 @@ from cloud.store.engine import Database
 from cloud.store.fleet import certificate_end, desired_version
 from cloud.store.schema import device
 from protocol.clock import from_unix
-from protocol.errors import INVALID, Refusal
 from protocol.limits import DEVICE_HEARTBEATS, Rate
 from protocol.messages import ConfigUpdates, HeartbeatAnswer, HeartbeatRequest, NetworkInfo
 
-_LARGEST = 2**53
 RETURNING_PER_SECOND = 20
 """So many stations may come back with their backlog in one second after an outage."""
 LONGEST_SPREAD_S = 600
@@ -72,8 +70,6 @@ class Heartbeats:
 
     async def receive(self, principal: DevicePrincipal, message: HeartbeatRequest) -> HeartbeatAnswer:
         """Keeps the state and answers with what the cloud has for the station. Raises `Refusal`."""
-        if max(message.seq, message.config_version) > _LARGEST:
-            raise Refusal("REG-007", INVALID, "The counter is too large.", field="$.seq")
         await self._limits.take("heartbeat", principal.device_id, self._rate)
         wanted = self._bus.is_heard(principal.account_id, principal.device_id)
         heard = await self._db.write(partial(self._keep, principal, message, wanted))

@@ -32,6 +32,7 @@ from cloud.security.sessions import (
 from protocol.clock import from_unix
 from protocol.errors import Refusal
 from protocol.limits import MAX_WS_FRAME_BYTES, Bucket, Rate, take
+from protocol.messages import FrameId
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Frame(msgspec.Struct):
     """What travels in both directions. `ts` is RFC 3339 in UTC."""
 
     event: str
-    id: int | str = 0
+    id: FrameId = 0
     data: dict[str, Any] = {}
     ts: str = ""
 
@@ -190,7 +191,7 @@ class Conversation:
             return False
         try:
             frame = msgspec.json.decode(message.data, type=Frame)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return False
         await self._send(Frame("error", frame.id, {"event": frame.event[:40], "detail": "Not authorized"}))
         return True

@@ -25,6 +25,7 @@ from cloud.security.token_standing import standing
 from cloud.store.engine import Database
 from cloud.tls import presented
 from protocol.limits import MAX_WS_FRAME_BYTES, Bucket, Rate, take
+from protocol.messages import FrameId
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class StationFrame(msgspec.Struct, omit_defaults=True):
     """What a station sends. `auth` has `data.token`."""
 
     event: str
-    id: int | str = 0
+    id: FrameId = 0
     data: dict[str, Any] = {}
     ts: str = ""
 
@@ -77,6 +78,8 @@ class StationSockets:
         mine.add(conversation)
         try:
             await conversation.run()
+        except ConnectionError:
+            log.info("%s went away in the middle of a word", station.device_id)
         finally:
             mine.discard(conversation)
             if not mine:
@@ -91,9 +94,11 @@ class StationSockets:
             async with asyncio.timeout(AUTH_S):
                 message = await socket.receive()
             return await _claims(request, station, msgspec.json.decode(message.data, type=StationFrame))
+        except ConnectionError:
+            log.info("%s went away before its token came", station.device_id)
         except TimeoutError:
             await socket.close(code=TIMED_OUT, message=b"no token came")
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError):
             await socket.close(code=NO_TOKEN, message=b"the first frame must be auth with a token")
         except TokenRefused as refused:
             log.info("a token of %s was refused: %s", station.device_id, refused)
@@ -170,7 +175,7 @@ class _Conversation:
             return self.end(TOO_MANY, b"too many frames")
         try:
             frame = msgspec.json.decode(text, type=StationFrame)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return self.end(BAD_FRAME, b"not a frame")
         if frame.event == "ping":
             await self._send("pong", frame.id, {})

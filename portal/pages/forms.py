@@ -29,7 +29,7 @@ async def posted(request: web.Request, *, limited: bool = True) -> dict[str, str
 
 async def _fields(request: web.Request) -> dict[str, str]:
     # Only what our own forms send: no files, and nothing that a script of another page could send as text.
-    if request.content_type != "application/x-www-form-urlencoded":
+    if request.content_type != "application/x-www-form-urlencoded" or "Content-Encoding" in request.headers:
         raise web.HTTPUnsupportedMediaType
     try:
         fields = await request.post()

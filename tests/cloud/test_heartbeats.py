@@ -164,7 +164,7 @@ async def test_heartbeats_in_a_row_are_limited(station: Station) -> None:
         ({"uptime": -1}, "$.uptime"),
         ({"seq": 2**60}, "$.seq"),
         ({"seq": -1}, "$.seq"),
-        ({"config_version": 2**60}, "$.seq"),
+        ({"config_version": 2**60}, "$.config_version"),
         ({"location": Location(latitude=91, longitude=0)}, "$.location.latitude"),
     ],
 )

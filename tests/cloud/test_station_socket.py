@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -185,6 +187,26 @@ async def test_another_first_frame_opens_nothing(cloud: Cloud, first: str) -> No
     socket = await opened(station)
     await socket.send_str(first)
     assert await ended(socket) == stations.NO_TOKEN
+
+
+async def test_a_line_that_breaks_while_the_cloud_answers_is_no_failure(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    station, token = await with_token(cloud, await cloud.person())
+    lines: list[Callable[[], Awaitable[ClientWebSocketResponse]]] = [
+        lambda: connected(station, token),
+        lambda: opened(station),
+    ]
+    for line in lines:
+        socket = await line()
+        for _ in range(2_000):  # nobody reads the pongs, so that one is being written when the line breaks
+            await socket.ping(b"x" * 125)
+        assert socket._response.connection is not None
+        transport = socket._response.connection.transport
+        assert transport is not None
+        transport.abort()
+        await (await connected(station, token)).close()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_flood_and_what_is_no_frame_end_the_connection(cloud: Cloud) -> None:
