@@ -40,6 +40,7 @@ def test_an_order_arrives_between_two_heartbeats_and_after_the_cloud_was_killed(
     device = claim(station, owner)
     station.wait_for("operational")
     eventually(lambda: live(station) == "connected", "the live connection stands")
+    assert "orders       at once (live connection: connected)" in station.cli("status").stdout
     first = order(owner, device)
     eventually(lambda: first in station.text(), "the order arrives, an hour before the next heartbeat")
 
