@@ -23,6 +23,7 @@ from appliance.settings import Settings
 from appliance.uplink.claim import Claiming, Hardware
 from appliance.uplink.client import CloudClient
 from appliance.uplink.heartbeat import Heartbeat
+from appliance.uplink.realtime import Realtime
 from appliance.uplink.renewal import Renewal
 from appliance.uplink.time import CloudTime
 from protocol.envelope import Envelope
@@ -74,6 +75,7 @@ class Device:
     claiming: Claiming
     heartbeat: Heartbeat
     renewal: Renewal
+    realtime: Realtime
     configuration: Configuration
     hardware: Hardware
     inbox: Inbox

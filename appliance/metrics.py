@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance import __version__
 from appliance.conductor import Conductor
@@ -12,6 +12,7 @@ from appliance.governor import Governor
 from appliance.network.quality import Measurement
 from appliance.status import Gathered, StatusBoard
 from appliance.telemetry.openmetrics import Family, Sample, exposition
+from appliance.uplink.realtime import Counts
 from buffer.breaker import BreakerState
 from buffer.degradation import Judgement
 from buffer.drain import Progress
@@ -31,6 +32,8 @@ class Facts:
     connection: Measurement | None
     synchronized: bool
     skew: float | None
+    live: bool = False
+    live_counts: Counts = field(default_factory=Counts)
 
 
 def figures(
@@ -45,6 +48,8 @@ def figures(
         connection=device.client.meter.measurement(),
         synchronized=device.time.system.quality().synchronized,
         skew=device.time.skew(),
+        live=device.realtime.condition == "connected",
+        live_counts=device.realtime.counts,
     )
     return exposition(families(facts))
 
@@ -69,6 +74,7 @@ def families(facts: Facts) -> Iterator[Family]:
         yield from _host(facts.gathered)
     yield from _lanes(facts.lanes)
     yield from _connection(facts.connection)
+    yield from _live(facts.live, facts.live_counts)
     yield Family(
         "meteor_clock_synchronized",
         "gauge",
@@ -196,6 +202,30 @@ def _connection(seen: Measurement | None) -> Iterator[Family]:
         "Share of requests without an answer.",
         [Sample(None if seen is None else seen.loss)],
         unit="ratio",
+    )
+
+
+def _live(connected: bool, counts: Counts) -> Iterator[Family]:
+    yield Family(
+        "meteor_realtime_connected", "gauge", "1 while the live connection stands.", [Sample(int(connected))]
+    )
+    yield Family(
+        "meteor_realtime_connections",
+        "counter",
+        "Live connections that were opened.",
+        [Sample(counts.connections)],
+    )
+    yield Family(
+        "meteor_realtime_failures",
+        "counter",
+        "Live connections that ended or could not be opened.",
+        [Sample(counts.failures)],
+    )
+    yield Family(
+        "meteor_realtime_frames",
+        "counter",
+        "Frames that came: news, and what was ignored.",
+        [Sample(counts.news, {"kind": "news"}), Sample(counts.ignored, {"kind": "ignored"})],
     )
 
 

@@ -48,6 +48,7 @@ class CloudSection(Section, frozen=True):
     """`url` is the cloud's base address; plain http is refused unless it is this machine or allowed.
 
     `backup_urls` are other addresses of the same cloud, tried in order while the first one fails.
+    `realtime` keeps a connection open on which the cloud says that something waits.
     `time_url` is where the signed time is asked; empty for `/time` at the name in `url`, without TLS.
     """
 
@@ -56,6 +57,7 @@ class CloudSection(Section, frozen=True):
     ca_certificate: str | None = None
     allow_plain_http: bool = False
     time_url: str = ""
+    realtime: Literal["auto", "off"] = "auto"
     time_keys: tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$")], ...] = ()
 
 

@@ -63,10 +63,13 @@ from appliance.uplink.first_time import FirstTime, pinned_in_settings, time_addr
 from appliance.uplink.heartbeat import Heartbeat
 from appliance.uplink.pace import Pace
 from appliance.uplink.pins import KeyFollower
+from appliance.uplink.realtime import Realtime
 from appliance.uplink.renewal import Renewal
 from appliance.uplink.time import CloudTime
 from appliance.whereabouts import Whereabouts
+from buffer.breaker import BreakerState
 from buffer.clock import SystemClock as BufferClock
+from buffer.degradation import Level
 from buffer.drain import DrainPolicy
 from buffer.drains import Drains
 from buffer.media import MediaStore
@@ -74,7 +77,7 @@ from buffer.store import Store
 from firmware.button import Button, Press
 from firmware.clock import keep_past, keep_time
 from protocol.timestamp import public_keys
-from statemachine.lifecycle import Lifecycle, Transition
+from statemachine.lifecycle import Lifecycle, State, Transition
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +159,15 @@ def build(
     online = asyncio.Event()
     condition = Condition(application)
     heartbeat = Heartbeat(client, condition, online.wait)
+    realtime = Realtime(
+        client,
+        lambda: credentials.current,
+        heartbeat.wake,
+        lambda standing: _live_wanted(conductor, drain, governor, standing),
+        online.wait,
+        random.random,
+        on=settings.cloud.realtime == "auto",
+    )
     announcer = Announcer(
         key.short_id, settings.portal.port, lambda: network.link().address, lambda: device.claimed
     )
@@ -175,6 +187,7 @@ def build(
         claiming=Claiming(client, about),
         heartbeat=heartbeat,
         renewal=renewal,
+        realtime=realtime,
         configuration=configuration,
         hardware=about,
         inbox=Inbox(),
@@ -203,6 +216,7 @@ def build(
     watch.when_up(client.endpoints.link_came_up)
     watch.when_up(drain.kick)
     watch.when_up(heartbeat.kick)
+    watch.when_up(realtime.link_came_up)
     heartbeat.when_back(drain.probe)
     configuration.observe(partial(_set_log_level, settings.log.level))
     claimed = _follow_claim(conductor, credentials)
@@ -223,6 +237,7 @@ def build(
         # A network that is played has no neighbours.
         *([] if isinstance(network, SimulatedNetwork) else [("name", announcer.run)]),
         ("heartbeat", partial(_after, claimed, heartbeat.run)),
+        ("live connection", partial(_after, claimed, realtime.run)),
         ("renewal", partial(_after, claimed, renewal.run)),
         ("keys", partial(_after, claimed, KeyFollower(client, credentials, online.wait).run)),
         ("drain", partial(_after, claimed, drain.run)),
@@ -248,6 +263,15 @@ def build(
         technician=technician,
         services=services,
     )
+
+
+def _live_wanted(conductor: Conductor, drain: Drains, governor: Governor, standing: bool) -> bool:
+    """Whether the station's condition asks for the live connection; a standing one outlives a short fault."""
+    if conductor.state not in (State.OPERATIONAL, State.UPDATING):
+        return False
+    if governor.judgement.level >= Level.OFFLINE:
+        return False
+    return standing or drain.progress().breaker.state is BreakerState.CLOSED
 
 
 def _backup(configuration: Configuration) -> bool:

@@ -210,6 +210,7 @@ class StatusBoard:
             card=None if device.claimed or device.fault or coded else self._card(),
             backlog=self._backlog(),
             breaker=_breaker(self._drain.progress().breaker),
+            realtime=device.realtime.condition,
             files=_breaker(self._drain.files().breaker),
             uploads=self._uploads(),
             clock=_clock(device.time),

@@ -113,7 +113,7 @@ def _add_fleet(app: web.Application, secrets: Secrets) -> None:
     )
     fleet = Fleet(database, files, configurations, bus, settings.offline_after, clock)
     app[keys.MEDIA_FILES], app[keys.CONFIGURATIONS], app[keys.FLEET] = files, configurations, fleet
-    app[keys.COMMANDS] = Commands(database, clock)
+    app[keys.COMMANDS] = Commands(database, bus, clock)
     app[keys.HEARTBEATS] = Heartbeats(database, bus, limits, fleet, settings, clock)
     app[keys.EVENTS] = Events(
         database, bus, limits, lambda device_id: f"{settings.base}/v1/devices/{device_id}/uploads", clock

@@ -69,6 +69,11 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
             "delivered": language.number(snapshot.uploads.delivered),
             "last": ago(snapshot.uploads.last, now, language) or language.tell(N_("never")),
         },
+        "orders": language.tell(
+            N_("They arrive at once")
+            if snapshot.realtime == "connected"
+            else N_("They arrive with the next heartbeat")
+        ),
         "clock": _clock(snapshot, language),
         "duty": _duty(snapshot.duty, language),
         "led": _led(snapshot.led, language),

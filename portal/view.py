@@ -266,6 +266,7 @@ class Snapshot:
     breaker: Breaker = Breaker()
     files: Breaker = Breaker()  # events and their files have one each
     uploads: Uploads = Uploads()
+    realtime: str = "off"  # the live connection: off, resting, trying, connected or blocked
     clock: Clock = Clock()
     led: Led = Led()
     recording: Recording = Recording()

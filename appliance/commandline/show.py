@@ -106,8 +106,12 @@ def _work(facts: dict[str, Any]) -> list[str]:
         f"waiting      {depth or 'nothing'}; dead {facts['backlog']['dead']}",
         f"uplink       breaker {breaker['state']}{_why(breaker)}; {uploads['delivered']} delivered,"
         f" last {uploads['last'] or 'never'}",
+        f"orders       {_ORDERS[facts['realtime'] == 'connected']} (live connection: {facts['realtime']})",
         *([f"files        breaker {files['state']}{_why(files)}"] if files["reason"] else []),
     ]
+
+
+_ORDERS = ("with the next heartbeat", "at once")
 
 
 def _why(breaker: dict[str, Any]) -> str:

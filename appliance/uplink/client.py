@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import socket
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
+OPENING_S = 15.0
+"""So long the opening of a WebSocket may take."""
 MAX_ANSWER = 1 << 20
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 86_400.0
 """A mistaken Retry-After must neither make a station hammer nor silence it for a year."""
@@ -59,6 +62,15 @@ class Refused(Exception):
         self.status = problem.status
         self.code = problem.code
         self.reason = problem.reason
+        self.retry_after = retry_after
+
+
+class NoSocket(Exception):
+    """Something answered the wish for a WebSocket with plain HTTP. `retry_after` is in seconds."""
+
+    def __init__(self, status: int, retry_after: float | None) -> None:
+        super().__init__(f"answered with HTTP {status} instead of a WebSocket")
+        self.status = status
         self.retry_after = retry_after
 
 
@@ -243,10 +255,40 @@ class CloudClient:
             raise Unreachable("connect", "Something answers in the cloud's place (a web page).")
         return self.time.system.monotonic() - sent, response.status == 200
 
+    async def socket(self, path: str, *, ping: float, largest: int) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket, opened by a signed request; dead when a ping of every `ping` seconds is not answered.
+
+        Its faults count neither for the connection's quality nor against an address of the cloud: a way that
+        lets no WebSockets through may carry everything else. Raises `NoSocket` or `Unreachable`.
+        """
+        if self.before_request is not None:
+            await self.before_request()
+        url = URL(self.endpoints.current + path, encoded=True)
+        request = Request("GET", url.authority, url.raw_path_qs, {}, b"")
+        headers = sign(
+            request,
+            self.key.private,
+            self.key.keyid,
+            created=int(self.time.now()),
+            nonce=self._nonces.next(),
+        )
+        try:
+            async with asyncio.timeout(OPENING_S):
+                return await self._open().ws_connect(
+                    url, headers=headers, heartbeat=ping, max_msg_size=largest, ssl=self._tls or True
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            raise NoSocket(error.status, _retry_after(_lower(error.headers))) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(error) from error
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=self._connector(), headers={"User-Agent": "meteor-appliance"}, auto_decompress=True
+                connector=self._connector(),
+                headers={"User-Agent": "meteor-appliance"},
+                auto_decompress=True,
+                trace_configs=[_no_redirects()],
             )
         return self._session
 
@@ -267,6 +309,21 @@ class CloudClient:
         for tell in self._when_refused:
             tell(refused.reason or "")
         raise refused
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """A WebSocket has no switch for it: what redirects is not the cloud, and must not get a token."""
+    trace = aiohttp.TraceConfig()
+
+    async def redirected(*_: object) -> None:
+        raise aiohttp.ClientConnectionError("Something answers in the cloud's place (a redirect).")
+
+    trace.on_request_redirect.append(redirected)
+    return trace
+
+
+def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

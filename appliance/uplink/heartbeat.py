@@ -59,6 +59,7 @@ class Heartbeat:
         self._owner = owner
         self._wait_online = wait_online
         self._kicked = asyncio.Event()
+        self._answer_soon = False
         self._one = asyncio.Lock()
         self._pending: list[CommandAck] = []
         self.last_answer: str | None = None
@@ -71,6 +72,11 @@ class Heartbeat:
 
     def kick(self) -> None:
         """Beat now: something changed that the owner is waiting to see."""
+        self._kicked.set()
+
+    def wake(self) -> None:
+        """The cloud says that something waits: fetch it now, and say soon what became of it."""
+        self._answer_soon = True
         self._kicked.set()
 
     async def run(self) -> None:
@@ -115,6 +121,9 @@ class Heartbeat:
                 return RETRY_S
             answer = await self._send(credentials)
             await self._take(answer)
+            soon, self._answer_soon = self._answer_soon and bool(self._pending), False
+            if soon:
+                return FASTEST_S
             return min(max(float(answer.next_heartbeat_in), FASTEST_S), SLOWEST_S)
 
     async def _send(self, credentials: Credentials) -> HeartbeatAnswer:

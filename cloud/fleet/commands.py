@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from cloud.realtime.bus import Bus
 from cloud.security import audit
 from cloud.security.access import Need, reachable
 from cloud.store.engine import Database
@@ -54,13 +55,15 @@ class CommandList(Answer):
 class Commands:
     """The orders of all stations."""
 
-    def __init__(self, database: Database, unix_ms: Callable[[], int]) -> None:
-        self._db, self._unix_ms = database, unix_ms
+    def __init__(self, database: Database, bus: Bus, unix_ms: Callable[[], int]) -> None:
+        self._db, self._bus, self._unix_ms = database, bus, unix_ms
 
     async def queue(self, account_id: str, device_id: str, order: CommandRequest) -> CommandState:
         """Puts an order in line. Raises `not_found`, 403 for a viewer, and REG-006 when too many wait."""
         check_nesting(order.parameters, "$.parameters")
-        return await self._db.write(partial(self._queue, account_id, device_id, order))
+        queued = await self._db.write(partial(self._queue, account_id, device_id, order))
+        self._bus.wake_station(device_id)
+        return queued
 
     def _queue(
         self, account_id: str, device_id: str, order: CommandRequest, connection: Connection

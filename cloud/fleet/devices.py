@@ -132,6 +132,7 @@ class Fleet:
             raise Refusal("REG-007", INVALID, "Give a name or a location.", field="$")
         owner, version = await self._db.write(partial(self._change, account_id, device_id, values))
         self._bus.publish(owner, "config-updated", {"deviceId": device_id, "version": version})
+        self._bus.wake_station(device_id)
 
     def _change(
         self, account_id: str, device_id: str, values: dict[str, Any], connection: Connection

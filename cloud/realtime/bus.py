@@ -90,6 +90,15 @@ class Bus:
             for listener in tuple(self._listeners.get(each, ())):
                 listener.offer(news)
 
+    def wake_station(self, device_id: str) -> None:
+        """Something may wait for this station; its open connection looks what. Never waits, never fails."""
+        for listener in tuple(self._listeners.get(_station(device_id), ())):
+            listener.offer(News(self.last_id, "look", {}, self._unix_ms()))
+
+    def subscribe_station(self, device_id: str) -> Subscription:
+        """A listener to `wake_station`. One waiting word is as good as many."""
+        return self.subscribe(_station(device_id), limit=1)
+
     def is_heard(self, account_id: str, device_id: str) -> bool:
         """Whether anybody listens to news of this station, so that telling much is worth its work."""
         audience = self._audience.get(device_id, frozenset())
@@ -117,3 +126,8 @@ class Bus:
     def listening(self) -> int:
         """How many listeners there are."""
         return sum(map(len, self._listeners.values()))
+
+
+def _station(device_id: str) -> str:
+    """No account is named like this."""
+    return f"station {device_id}"

@@ -148,6 +148,7 @@ class Ownership:
 
     def _tell(self, account_id: str, device_id: str) -> None:
         self._bus.publish(account_id, "device-released", {"deviceId": device_id})
+        self._bus.wake_station(device_id)
         self._bus.set_audience(device_id, [])
 
 

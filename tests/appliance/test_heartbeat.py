@@ -251,3 +251,15 @@ async def test_the_loop_outlives_every_kind_of_failure(world: World, monkeypatch
     async with running(world.heartbeat.run):
         await until(lambda: len(world.cloud.heartbeats) == 1)
     assert len(world.cloud.heard("POST", PATH)) == len(faults) + 1
+
+
+async def test_what_a_wake_brought_is_answered_soon_and_once(world: World) -> None:
+    world.cloud.next_heartbeat_in = 3600
+    assert await world.heartbeat.beat() == 3600
+    world.cloud.commands.append(command(1))
+    world.heartbeat.wake()
+    assert await world.heartbeat.beat() == module.FASTEST_S
+    world.cloud.commands.clear()
+    assert await world.heartbeat.beat() == 3600
+    acks = [ack.id for beat in world.cloud.heartbeats for ack in beat.command_acks]
+    assert acks == ["cmd_1"]

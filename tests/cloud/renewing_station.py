@@ -22,7 +22,7 @@ from appliance.uplink.time import CloudTime
 from firmware.clock import ClockQuality, Source
 from firmware.fakes import FakeClock
 from protocol.messages import ClaimComplete
-from tests.cloud.cloud_server import Cloud
+from tests.cloud.cloud_server import Cloud, Person
 
 NTP = ClockQuality(True, Source.NTP, 0.01)
 NOBODY = ClockQuality(False, Source.UNKNOWN, None)
@@ -46,9 +46,9 @@ class Renewing:
         self.pair = NextPair(folder)
         self.renewal = Renewal(self.client, self.credentials, self.pair, _at_once)
 
-    async def claim(self) -> None:
-        """Becomes somebody's, by token."""
-        token = (await (await self.cloud.person()).token())["claim_token"]
+    async def claim(self, owner: Person | None = None) -> None:
+        """Becomes this person's, or somebody's, by token."""
+        token = (await (owner or await self.cloud.person()).token())["claim_token"]
         shape = self.cloud.station()
         shape.key = self.key.private
         reply = await shape.claim_with_token(token)

@@ -59,6 +59,7 @@ async def connected(station: Station, token: str) -> ClientWebSocketResponse:
     socket = await opened(station)
     await told(socket, "auth", token=token)
     assert await event(socket) == "authenticated"
+    assert await event(socket) == "config-updated"  # it never said which one it has
     return socket
 
 
@@ -218,3 +219,69 @@ async def test_a_flood_and_what_is_no_frame_end_the_connection(cloud: Cloud) -> 
     for _ in range(40):
         await told(socket, "ping")
     assert await ended(socket) == stations.TOO_MANY
+
+
+async def frame(socket: ClientWebSocketResponse) -> tuple[str, Any]:
+    async with asyncio.timeout(60):
+        told = await socket.receive_json()
+    return told["event"], told.get("id", 0)
+
+
+async def test_an_order_is_announced_at_once_and_once(cloud: Cloud) -> None:
+    ada = await cloud.person()
+    station, token = await with_token(cloud, ada)
+    early = (await ada.send("POST", f"{station.place}/commands", {"type": "locate"})).read(dict[str, Any])
+    socket = await connected(station, token)
+    assert await frame(socket) == ("command", early["id"])  # it waited before the station came
+    late = (await ada.send("POST", f"{station.place}/commands", {"type": "locate"})).read(dict[str, Any])
+    assert await frame(socket) == ("command", late["id"])
+    await told(socket, "acknowledged")
+    await told(socket, "ping")
+    assert (await frame(socket))[0] == "pong"  # nothing is told twice, and an acknowledgement is no error
+    await socket.close()
+
+
+async def test_an_order_of_another_process_is_announced_within_a_ping(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stations, "PING_S", 0.2)
+    monkeypatch.setattr(cloud.bus, "wake_station", lambda _: None)
+    ada = await cloud.person()
+    station, token = await with_token(cloud, ada)
+    socket = await connected(station, token)
+    order = (await ada.send("POST", f"{station.place}/commands", {"type": "locate"})).read(dict[str, Any])
+    assert await frame(socket) == ("command", order["id"])
+    await socket.close()
+
+
+async def test_the_next_token_keeps_the_connection(cloud: Cloud) -> None:
+    station, token = await with_token(cloud, await cloud.person())
+    socket = await connected(station, token)
+    cloud.clock.move(3000)
+    fresh = (await station.send("POST", f"{station.place}/token")).read(dict[str, Any])["device_token"]
+    await told(socket, "auth", token=fresh)
+    assert await event(socket) == "authenticated"
+    cloud.clock.move(1800)
+    await told(socket, "ping")
+    assert await event(socket) == "pong"
+    await told(socket, "auth", token="mine")
+    assert await ended(socket) == stations.NO_TOKEN
+
+
+async def test_who_is_connected_is_online_without_a_heartbeat(cloud: Cloud) -> None:
+    ada = await cloud.person()
+    station, token = await with_token(cloud, ada)
+    cloud.clock.move(cloud.settings.offline_after + 1)
+    with cloud.bus.subscribe(ada.account_id) as news:
+        socket = await connected(station, token)
+        async with asyncio.timeout(60):
+            assert (await anext(news)).event == "device-online"
+    await socket.close()
+
+
+async def test_releasing_a_station_ends_its_connection_at_once(cloud: Cloud) -> None:
+    ada = await cloud.person()
+    station, token = await with_token(cloud, ada)
+    socket = await connected(station, token)
+    assert (await ada.send("POST", f"{station.place}/release", {})).status == 200
+    assert await ended(socket) == stations.REVOKED
