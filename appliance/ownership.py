@@ -33,7 +33,7 @@ async def forget_owner(device: Device) -> None:
     device.claim.clear()
     device.envelope = None
     await device.journal.change(
-        lambda record: replace(record, device_id=None, claim_id=None, claim_token=None)
+        lambda record: replace(record, device_id=None, claim_id=None, claim_token=None, ca_pin=None)
     )
     await device.journal.fail(CODE, "The owner released this station. It can be claimed anew.")
     log.warning("released by its owner; waiting to be claimed")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -74,6 +76,7 @@ from buffer.store import Store
 from firmware.button import Button, Press
 from firmware.clock import keep_past, keep_time
 from protocol.timestamp import public_keys
+from protocol.vouched import pin_of_pem
 from statemachine.lifecycle import Lifecycle, Transition
 
 log = logging.getLogger(__name__)
@@ -136,6 +139,7 @@ def build(
         partial(_time_pins, settings, credentials),
         network.connector,
         partial(keep_past, paths.clock_floor),
+        lambda: _roots(settings, credentials, journal),
     ).ensure
     boot = BootFile(settings.device.boot_folders, paths.boot_copy, hotspot_key, time.now)
     boot.take()
@@ -172,7 +176,7 @@ def build(
         credentials=credentials,
         journal=journal,
         client=client,
-        claiming=Claiming(client, about),
+        claiming=Claiming(client, about, settings.cloud.ca_pin),
         heartbeat=heartbeat,
         renewal=renewal,
         configuration=configuration,
@@ -299,6 +303,15 @@ def _time_pins(settings: Settings, credentials: CredentialsFile) -> Mapping[str,
         return {}
 
 
+def _roots(settings: Settings, credentials: CredentialsFile, journal: Journal) -> set[str]:
+    """The roots that may vouch for a key: of the settings, of a claim code, and of the claim itself."""
+    found = {settings.cloud.ca_pin, journal.record.ca_pin or ""}
+    if credentials.current is not None:
+        with contextlib.suppress(ValueError):
+            found.add(pin_of_pem(credentials.current.ca_certificate))
+    return found - {""}
+
+
 def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:
     intakes.took(accepted)
     if not accepted.duplicate and not accepted.event_type.startswith("station_"):
@@ -339,6 +352,17 @@ async def _button(button: Button, start_over: StartOver, panel: Panel) -> None:
 
 
 async def _keep_time(paths: Paths, time: CloudTime) -> None:
-    while True:
-        await asyncio.sleep(KEEP_TIME_S)
-        await asyncio.to_thread(keep_time, paths.clock_floor, time.system)
+    """Every ten minutes and at the end, so that the next start begins not long before now."""
+    try:
+        while True:
+            await asyncio.sleep(KEEP_TIME_S)
+            await asyncio.to_thread(_keep_known_time, paths.clock_floor, time)
+    finally:
+        with contextlib.suppress(OSError):  # a disk that fails now has its own notice
+            _keep_known_time(paths.clock_floor, time)
+
+
+def _keep_known_time(path: Path, time: CloudTime) -> None:
+    """Only a time that a time server or a signature vouches for; a wrong one would stay for good."""
+    if not keep_time(path, time.system) and (signed := time.signed()) is not None:
+        keep_past(path, signed)

@@ -8,8 +8,10 @@ from appliance.device import Device
 from appliance.files import to_the_end
 from appliance.identity.credentials import from_claim
 from appliance.uplink.client import Refused, Unreachable
+from appliance.uplink.vouched import CODE, WrongCloud
 from protocol.messages import ClaimComplete
 from statemachine.lifecycle import Trigger
+from statemachine.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ async def run(device: Device) -> Trigger:
         except Unreachable as error:
             await device.journal.fail("REG-005", str(error))
             await asyncio.sleep(wait)
+        except WrongCloud as refusal:  # the code stays good: the right cloud may be met on another network
+            await device.journal.fail(refusal.code or CODE, str(refusal))
+            await device.inbox.wait_claim(wait)
         except Refused as refusal:
             if refusal.status not in _FOR_THE_MOMENT:
                 return await _failed(device, refusal)
@@ -49,12 +54,15 @@ async def _complete(device: Device) -> ClaimComplete | None:
         return await _with_token(device, token)
     if claim.challenge is None and claim.id is not None:
         claim.challenge = await device.claiming.person_came(claim.id)
-    return await device.claiming.prove(claim.challenge) if claim.challenge else None
+    if claim.challenge is None:
+        return None
+    return await device.claiming.prove(claim.challenge, device.journal.record.ca_pin)
 
 
 async def _with_token(device: Device, token: str) -> ClaimComplete | None:
     """None when its person is asked first; the token is used up, and the claim goes on as with a card."""
-    answer = await device.claiming.with_token(token, device.network_info())
+    pin = device.journal.record.ca_pin
+    answer = await device.claiming.with_token(token, device.network_info(), pin)
     if isinstance(answer, ClaimComplete):
         return answer
     device.claim.id, device.claim.interval = answer.claim_id, max(1.0, float(answer.interval))
@@ -68,7 +76,12 @@ async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
     await device.client.present(credentials.certificate)
     await device.journal.change(
         lambda record: replace(
-            record, device_id=credentials.device_id, claim_id=None, claim_token=None, last_error=None
+            record,
+            device_id=credentials.device_id,
+            claim_id=None,
+            claim_token=None,
+            ca_pin=None,
+            last_error=None,
         )
     )
     device.claim.clear()
@@ -87,5 +100,10 @@ async def _again(device: Device, *, claim_id: str | None = None) -> Trigger:
     """A used token and a used challenge are worth nothing; the card still is, and so is an open claim."""
     device.claim.clear()
     device.claim.id = claim_id
-    await device.journal.change(lambda record: replace(record, claim_token=None, claim_id=claim_id))
+
+    def follow(record: Record) -> Record:
+        pin = record.ca_pin if claim_id else None
+        return replace(record, claim_token=None, claim_id=claim_id, ca_pin=pin)
+
+    await device.journal.change(follow)
     return Trigger.CLAIM_FAILED

@@ -57,6 +57,9 @@ PENDING = (
 )
 
 
+KEYS_OF_NOBODY = b'{"envelope":{"payloadType":"","payload":"","signatures":[]},"server_time":""}'
+
+
 def last_code(made: Station) -> str | None:
     last = made.device.journal.record.last_error
     return None if last is None else last.code
@@ -278,6 +281,27 @@ async def test_a_refused_token_is_not_tried_again_and_its_reason_stays_readable(
     await until(lambda: len(cloud.cards) == 1 and len(cloud.heard("POST", VALIDATE)) >= 1)
     stage.cancel()
     assert last_code(made) == code, "the station waits with its card, and the person can still read why"
+
+
+async def test_the_wrong_cloud_keeps_the_code_says_so_and_takes_another_one(
+    made: Station, cloud: FakeCloud
+) -> None:
+    """The fake cloud has no authority, so no pin fits. Nothing but its keys is asked for."""
+    await ready(made, cloud, "token")
+    await made.device.journal.change(lambda record: replace(record, ca_pin="a" * 64))
+    answers = [says(200, KEYS_OF_NOBODY, **{"Content-Type": "application/json"})] * 5
+    cloud.script("GET", "/v1/keys", *answers)
+    assert await claiming.run(made.device) is Trigger.CLAIM_FAILED
+    assert last_code(made) == "CERT-005"
+    assert made.device.journal.record.claim_token == cloud.token
+    assert {each.method for each in cloud.requests} == {"GET"}, "neither token nor card went out"
+
+    cloud.script("GET", "/v1/keys", answers[0])
+    claiming_wait = asyncio.create_task(claiming.run(made.device))
+    await made.device.journal.change(lambda record: replace(record, ca_pin=None))
+    made.device.inbox.claim_changed()
+    assert await asyncio.wait_for(claiming_wait, 20) is Trigger.CLAIM_SUCCEEDED
+    assert made.device.journal.record.ca_pin is None
 
 
 async def test_a_token_whose_person_is_asked_first_goes_on_like_a_card(
