@@ -22,6 +22,7 @@ from appliance.configuration.schema import DeviceConfig
 from appliance.country import Country
 from appliance.device import Device, Fault
 from appliance.doctor.running import Doctor, Looker
+from appliance.former import FormerOwners
 from appliance.front import Front
 from appliance.gate import Gate
 from appliance.governor import Governor
@@ -77,7 +78,7 @@ from firmware.button import Button, Press
 from firmware.clock import keep_past, keep_time
 from protocol.timestamp import public_keys
 from protocol.vouched import pin_of_pem
-from statemachine.lifecycle import Lifecycle, Transition
+from statemachine.lifecycle import Lifecycle, State, Transition, Trigger
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ def build(
     policy = DrainPolicy(newest_first=settings.buffer.order == "newest")
     configuration = Configuration(paths.state)
     backup = partial(_backup, configuration)
-    drain = _drains(store, media, client, credentials, application, policy, backup)
+    former = FormerOwners(store)
+    drain = _drains(store, media, client, credentials, application, policy, backup, former)
     gate = Gate(TechnicianFile(paths.identity), clock.monotonic)
     panel = Panel(
         hardware.led(settings), hardware.display(settings), hardware.sound(), clock, lambda: gate.pin
@@ -183,6 +185,7 @@ def build(
         hardware=about,
         inbox=Inbox(),
         panel=panel,
+        former=former,
         queue_start_note=partial(
             note,
             intake,
@@ -210,6 +213,7 @@ def build(
     heartbeat.when_back(drain.probe)
     configuration.observe(partial(_set_log_level, settings.log.level))
     claimed = _follow_claim(conductor, credentials)
+    conductor.observe(partial(_send_at_once, drain))
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     conductor.observe(whereabouts.follow)
@@ -267,11 +271,20 @@ def _drains(
     application: Application,
     policy: DrainPolicy,
     backup: Callable[[], bool],
+    former: FormerOwners,
 ) -> Drains:
     """Events and files each on a way of their own, inside one limit of the cloud."""
     pace = Pace(client.time.system.monotonic)
     sender = partial(
-        Delivery, client, store, media, lambda: credentials.current, application.uploaded, pace, backup=backup
+        Delivery,
+        client,
+        store,
+        media,
+        lambda: credentials.current,
+        application.uploaded,
+        pace,
+        backup=backup,
+        former=former,
     )
     drains: Drains = Drains(
         store,
@@ -326,16 +339,22 @@ def _set_log_level(local: str, config: DeviceConfig) -> None:
 
 
 def _follow_claim(conductor: Conductor, credentials: CredentialsFile) -> asyncio.Event:
-    """Set from the moment at which this station belongs to someone."""
+    """Set for a station that belongs to someone, and after a claim once its configuration is in force."""
     claimed = asyncio.Event()
 
-    def look(_step: Transition | None) -> None:
-        if credentials.current is not None:
+    def look(step: Transition | None) -> None:
+        if credentials.current is not None and (step is None or step.target is State.OPERATIONAL):
             claimed.set()
 
     look(None)
     conductor.observe(look)
     return claimed
+
+
+def _send_at_once(drain: Drains, step: Transition) -> None:
+    """Who claims a released station need not wait until the uplink asks again whether anybody did."""
+    if step.trigger is Trigger.ACTIVATED:
+        drain.begin_anew()
 
 
 async def _after(event: asyncio.Event, service: Service) -> None:

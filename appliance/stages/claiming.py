@@ -1,6 +1,5 @@
 """A person has come: prove the key, and keep what the cloud gives before anything depends on it."""
 
-import asyncio
 import logging
 from dataclasses import replace
 
@@ -16,7 +15,8 @@ from statemachine.record import Record
 log = logging.getLogger(__name__)
 
 RETRY_S = (2.0, 4.0, 8.0, 16.0, 32.0)
-"""Waits after tries that said nothing about the claim; then the stage before looks at the network again."""
+"""Seconds before the second to the sixth try, when one said nothing about the claim. After the sixth failure
+the stage before looks at the network again."""
 
 _FOR_THE_MOMENT = {408, 429, 500, 502, 503, 504}
 """Answers that are no verdict on the claim: token and challenge stay good."""
@@ -26,23 +26,29 @@ async def run(device: Device) -> Trigger:
     """Claimed, or back to waiting with the reason."""
     if device.claimed:
         return Trigger.CLAIM_SUCCEEDED
-    for wait in RETRY_S:
+    for wait in (*RETRY_S, None):
         try:
             answer = await _complete(device)
         except Unreachable as error:
             await device.journal.fail("REG-005", str(error))
-            await asyncio.sleep(wait)
+            await _pause(device, wait)
         except WrongCloud as refusal:  # the code stays good: the right cloud may be met on another network
             await device.journal.fail(refusal.code or CODE, str(refusal))
-            await device.inbox.wait_claim(wait)
+            await device.inbox.wait_claim(RETRY_S[-1] if wait is None else wait)
         except Refused as refusal:
             if refusal.status not in _FOR_THE_MOMENT:
                 return await _failed(device, refusal)
             await device.journal.fail(refusal.code or "REG-005", str(refusal))
-            await asyncio.sleep(max(wait, refusal.retry_after or 0.0))
+            await _pause(device, wait, refusal.retry_after or 0.0)
         else:
             return await _keep(device, answer) if answer else await _again(device, claim_id=device.claim.id)
     return Trigger.CLAIM_FAILED
+
+
+async def _pause(device: Device, wait: float | None, at_least: float = 0.0) -> None:
+    """None after the last try, when nothing is left to wait for but what the cloud asked for."""
+    if wait is not None or at_least:
+        await device.time.system.sleep(max(wait or 0.0, at_least))
 
 
 async def _complete(device: Device) -> ClaimComplete | None:
@@ -85,7 +91,6 @@ async def _keep(device: Device, answer: ClaimComplete) -> Trigger:
         )
     )
     device.claim.clear()
-    device.envelope = answer.config_envelope
     log.info("claimed as %s (%s)", credentials.name, credentials.device_id)
     return Trigger.CLAIM_SUCCEEDED
 

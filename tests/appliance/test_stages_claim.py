@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from appliance.stages import activating, claiming, network_ready
 from appliance.station import Station
 from appliance.uplink.client import Unreachable
 from protocol import errors
+from protocol.messages import ConfigAnswer
 from statemachine.lifecycle import Trigger
 from statemachine.record import decode
 from tests.appliance.fakes import (
@@ -55,9 +57,6 @@ PENDING = (
     b'{"claim_id":"%b","status":"claiming","expires_in":900,"interval":0,"verification_uri":"","server_time":""}'
     % CLAIM_ID.encode()
 )
-
-
-KEYS_OF_NOBODY = b'{"envelope":{"payloadType":"","payload":"","signatures":[]},"server_time":""}'
 
 
 def last_code(made: Station) -> str | None:
@@ -232,7 +231,6 @@ async def test_a_claim_leaves_credentials_and_a_clean_record(
     assert (kept.device_id, kept.name) == (DEVICE_ID, "North roof")
     record = decode((tmp_path / "data" / "state" / "record.json").read_bytes())
     assert (record.device_id, record.claim_id, record.claim_token) == (DEVICE_ID, None, None)
-    assert made.device.envelope is not None
 
 
 @pytest.mark.parametrize("mode", ["token", "card"])
@@ -281,27 +279,6 @@ async def test_a_refused_token_is_not_tried_again_and_its_reason_stays_readable(
     await until(lambda: len(cloud.cards) == 1 and len(cloud.heard("POST", VALIDATE)) >= 1)
     stage.cancel()
     assert last_code(made) == code, "the station waits with its card, and the person can still read why"
-
-
-async def test_the_wrong_cloud_keeps_the_code_says_so_and_takes_another_one(
-    made: Station, cloud: FakeCloud
-) -> None:
-    """The fake cloud has no authority, so no pin fits. Nothing but its keys is asked for."""
-    await ready(made, cloud, "token")
-    await made.device.journal.change(lambda record: replace(record, ca_pin="a" * 64))
-    answers = [says(200, KEYS_OF_NOBODY, **{"Content-Type": "application/json"})] * 5
-    cloud.script("GET", "/v1/keys", *answers)
-    assert await claiming.run(made.device) is Trigger.CLAIM_FAILED
-    assert last_code(made) == "CERT-005"
-    assert made.device.journal.record.claim_token == cloud.token
-    assert {each.method for each in cloud.requests} == {"GET"}, "neither token nor card went out"
-
-    cloud.script("GET", "/v1/keys", answers[0])
-    claiming_wait = asyncio.create_task(claiming.run(made.device))
-    await made.device.journal.change(lambda record: replace(record, ca_pin=None))
-    made.device.inbox.claim_changed()
-    assert await asyncio.wait_for(claiming_wait, 20) is Trigger.CLAIM_SUCCEEDED
-    assert made.device.journal.record.ca_pin is None
 
 
 async def test_a_token_whose_person_is_asked_first_goes_on_like_a_card(
@@ -393,13 +370,15 @@ async def test_activation_applies_the_configuration_and_beats_once(made: Station
     assert [each.config_version for each in cloud.heartbeats] == [6]
 
 
-async def test_the_envelope_of_the_claim_is_used_before_another_is_fetched(
+async def test_the_configuration_is_fetched_anew_whatever_came_before(
     made: Station, cloud: FakeCloud
 ) -> None:
     await claimed(made, cloud)
     made.device.envelope = cloud.envelope()
+    cloud.config_version = 7
     assert await activating.run(made.device) is Trigger.ACTIVATED
-    assert cloud.heard("GET", DEVICE_ID) == []
+    assert len(cloud.heard("GET", DEVICE_ID)) == 1
+    assert made.device.configuration.version == 7
     assert made.device.envelope is None
 
 
@@ -417,7 +396,11 @@ async def test_a_configuration_that_must_be_refused_does_not_keep_the_station_fr
     made: Station, cloud: FakeCloud
 ) -> None:
     await claimed(made, cloud)
-    made.device.envelope = cloud.envelope(device_id="dev_other")
+    wrong = ConfigAnswer(
+        version=1, config={}, config_envelope=cloud.envelope(device_id="dev_other"), server_time=""
+    )
+    body = msgspec.json.encode(wrong)
+    cloud.script("GET", DEVICE_ID, says(200, body, **{"Content-Type": "application/json"}))
     assert await activating.run(made.device) is Trigger.ACTIVATED
     assert (cloud.heartbeats[0].config_error or "").startswith("REG-007 wrong_device")
 
