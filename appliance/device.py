@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from appliance.configuration.apply import Configuration
 from appliance.country import Country
 from appliance.files import to_the_end
+from appliance.former import FormerOwners
 from appliance.headless.boot import BootFile
 from appliance.identity.card import Card, CardFile
 from appliance.identity.credentials import CredentialsFile
@@ -80,6 +81,7 @@ class Device:
     hardware: Hardware
     inbox: Inbox
     panel: Panel
+    former: FormerOwners
     queue_start_note: Callable[[], Awaitable[None]]
     local_name: Callable[[], str] = lambda: ""
     fault: Fault | None = None

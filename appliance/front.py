@@ -25,7 +25,7 @@ from buffer.store import Store
 from portal import view
 from portal.sentences import N_
 from portal.view import JoinRequest, Refusal, Sentence, Snapshot
-from protocol.codes import CodeRefused, parse_claim_token
+from protocol.codes import CodeRefused, parse_claim_code
 from statemachine.lifecycle import State
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ TAKEN_S = 5.0
 """How long a phone waits for its choice to be tried; normally two steps of the state machine on disk."""
 
 _JOINABLE = {State.SETUP, State.CONFIGURING}
-_CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
+_CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY, State.CLAIMING}
 
 
 BUSY = N_("The station is not waiting for a network now.")
@@ -150,11 +150,13 @@ class Front:
             raise Refusal("CTL-004", Sentence(NOT_NOW), Sentence(BUSY_ACTION))
         self._check_code(code)
         try:
-            parsed = parse_claim_token(token)
+            parsed = parse_claim_code(token)
         except CodeRefused:
             refused = Refusal("REG-004", Sentence(BAD_TOKEN), Sentence(BAD_TOKEN_ACTION), field="claim_code")
             raise refused from None
-        await self._device.journal.change(lambda record: replace(record, claim_token=parsed, last_error=None))
+        await self._device.journal.change(
+            lambda record: replace(record, claim_token=parsed.token, ca_pin=parsed.ca_pin, last_error=None)
+        )
         self._device.inbox.claim_changed()
 
     async def use_country(self, code: str) -> None:

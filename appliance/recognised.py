@@ -11,6 +11,7 @@ from functools import cache
 
 from appliance.network.verdict import VERDICTS
 from appliance.sentences import LAST_ERROR_ACTION
+from appliance.uplink import tls
 from portal.sentences import N_
 from portal.view import NOTHING, Sentence
 
@@ -26,6 +27,15 @@ REASONS = (
 )
 """What `appliance.uplink.client` says when there is no answer."""
 
+WRONG_CLOUD = N_("Somebody answers in the cloud's place: it is not the cloud that the claim code is from.")
+WRONG_CLOUD_ACTION = N_(
+    "Use another network, check the cloud's address in the settings, or enter a new claim code."
+)
+WRONG_CLOCK = N_("The cloud cannot be trusted, because the station's clock is wrong or unsure.")
+WRONG_CLOCK_ACTION = N_(
+    "Use a network that lets time servers through, or enter the whole claim code of the account:"
+    " with it the station learns the time from the cloud."
+)
 _UNCLAIMED = N_("The station is not claimed yet.")
 _STATUS = N_("The cloud answered with an error (%(code)s).")
 _ANSWER = re.compile(
@@ -57,6 +67,7 @@ CODES: dict[str, tuple[str, str]] = {
         N_("The owner released this station. It can be claimed anew."),
         N_("Claim it with its card, which has a new PIN."),
     ),
+    "CERT-005": (WRONG_CLOUD, WRONG_CLOUD_ACTION),
     "BUF-003": (N_("The disk is full."), N_("Make room on the disk of the station.")),
     "BUF-005": (
         N_("The card or the disk of the station cannot be read or written."),
@@ -95,6 +106,8 @@ def explained(code: str, text: str) -> tuple[Sentence, Sentence]:
     if code in CODES:
         sentence, action = CODES[code]
         return Sentence(sentence), Sentence(action)
+    if tls.OWN_TIME in text:
+        return Sentence(WRONG_CLOCK), Sentence(WRONG_CLOCK_ACTION)
     return reason(text), NOTHING
 
 

@@ -49,12 +49,14 @@ class CloudSection(Section, frozen=True):
 
     `backup_urls` are other addresses of the same cloud, tried in order while the first one fails.
     `realtime` keeps a connection open on which the cloud says that something waits.
+    `ca_pin` is SHA-256 in hex of the public key of that cloud's root, empty where none is known.
     `time_url` is where the signed time is asked; empty for `/time` at the name in `url`, without TLS.
     """
 
     url: str = "http://localhost:3000"
     backup_urls: tuple[str, ...] = ()
     ca_certificate: str | None = None
+    ca_pin: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     allow_plain_http: bool = False
     time_url: str = ""
     realtime: Literal["auto", "off"] = "auto"

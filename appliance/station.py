@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,6 +22,7 @@ from appliance.configuration.schema import DeviceConfig
 from appliance.country import Country
 from appliance.device import Device, Fault
 from appliance.doctor.running import Doctor, Looker
+from appliance.former import FormerOwners
 from appliance.front import Front
 from appliance.gate import Gate
 from appliance.governor import Governor
@@ -77,7 +80,8 @@ from buffer.store import Store
 from firmware.button import Button, Press
 from firmware.clock import keep_past, keep_time
 from protocol.timestamp import public_keys
-from statemachine.lifecycle import Lifecycle, State, Transition
+from protocol.vouched import pin_of_pem
+from statemachine.lifecycle import Lifecycle, State, Transition, Trigger
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +143,7 @@ def build(
         partial(_time_pins, settings, credentials),
         network.connector,
         partial(keep_past, paths.clock_floor),
+        lambda: _roots(settings, credentials, journal),
     ).ensure
     boot = BootFile(settings.device.boot_folders, paths.boot_copy, hotspot_key, time.now)
     boot.take()
@@ -151,7 +156,8 @@ def build(
     policy = DrainPolicy(newest_first=settings.buffer.order == "newest")
     configuration = Configuration(paths.state)
     backup = partial(_backup, configuration)
-    drain = _drains(store, media, client, credentials, application, policy, backup)
+    former = FormerOwners(store)
+    drain = _drains(store, media, client, credentials, application, policy, backup, former)
     gate = Gate(TechnicianFile(paths.identity), clock.monotonic)
     panel = Panel(
         hardware.led(settings), hardware.display(settings), hardware.sound(), clock, lambda: gate.pin
@@ -184,7 +190,7 @@ def build(
         credentials=credentials,
         journal=journal,
         client=client,
-        claiming=Claiming(client, about),
+        claiming=Claiming(client, about, settings.cloud.ca_pin),
         heartbeat=heartbeat,
         renewal=renewal,
         realtime=realtime,
@@ -192,6 +198,7 @@ def build(
         hardware=about,
         inbox=Inbox(),
         panel=panel,
+        former=former,
         queue_start_note=partial(
             note,
             intake,
@@ -220,6 +227,7 @@ def build(
     heartbeat.when_back(drain.probe)
     configuration.observe(partial(_set_log_level, settings.log.level))
     claimed = _follow_claim(conductor, credentials)
+    conductor.observe(partial(_send_at_once, drain))
     conductor.observe(panel.follow)
     conductor.observe(board.follow)
     conductor.observe(whereabouts.follow)
@@ -287,11 +295,20 @@ def _drains(
     application: Application,
     policy: DrainPolicy,
     backup: Callable[[], bool],
+    former: FormerOwners,
 ) -> Drains:
     """Events and files each on a way of their own, inside one limit of the cloud."""
     pace = Pace(client.time.system.monotonic)
     sender = partial(
-        Delivery, client, store, media, lambda: credentials.current, application.uploaded, pace, backup=backup
+        Delivery,
+        client,
+        store,
+        media,
+        lambda: credentials.current,
+        application.uploaded,
+        pace,
+        backup=backup,
+        former=former,
     )
     drains: Drains = Drains(
         store,
@@ -323,6 +340,15 @@ def _time_pins(settings: Settings, credentials: CredentialsFile) -> Mapping[str,
         return {}
 
 
+def _roots(settings: Settings, credentials: CredentialsFile, journal: Journal) -> set[str]:
+    """The roots that may vouch for a key: of the settings, of a claim code, and of the claim itself."""
+    found = {settings.cloud.ca_pin, journal.record.ca_pin or ""}
+    if credentials.current is not None:
+        with contextlib.suppress(ValueError):
+            found.add(pin_of_pem(credentials.current.ca_certificate))
+    return found - {""}
+
+
 def _took(application: Application, intakes: IntakeLog, accepted: Accepted) -> None:
     intakes.took(accepted)
     if not accepted.duplicate and not accepted.event_type.startswith("station_"):
@@ -337,16 +363,22 @@ def _set_log_level(local: str, config: DeviceConfig) -> None:
 
 
 def _follow_claim(conductor: Conductor, credentials: CredentialsFile) -> asyncio.Event:
-    """Set from the moment at which this station belongs to someone."""
+    """Set for a station that belongs to someone, and after a claim once its configuration is in force."""
     claimed = asyncio.Event()
 
-    def look(_step: Transition | None) -> None:
-        if credentials.current is not None:
+    def look(step: Transition | None) -> None:
+        if credentials.current is not None and (step is None or step.target is State.OPERATIONAL):
             claimed.set()
 
     look(None)
     conductor.observe(look)
     return claimed
+
+
+def _send_at_once(drain: Drains, step: Transition) -> None:
+    """Who claims a released station need not wait until the uplink asks again whether anybody did."""
+    if step.trigger is Trigger.ACTIVATED:
+        drain.begin_anew()
 
 
 async def _after(event: asyncio.Event, service: Service) -> None:
@@ -363,6 +395,17 @@ async def _button(button: Button, start_over: StartOver, panel: Panel) -> None:
 
 
 async def _keep_time(paths: Paths, time: CloudTime) -> None:
-    while True:
-        await asyncio.sleep(KEEP_TIME_S)
-        await asyncio.to_thread(keep_time, paths.clock_floor, time.system)
+    """Every ten minutes and at the end, so that the next start begins not long before now."""
+    try:
+        while True:
+            await asyncio.sleep(KEEP_TIME_S)
+            await asyncio.to_thread(_keep_known_time, paths.clock_floor, time)
+    finally:
+        with contextlib.suppress(OSError):  # a disk that fails now has its own notice
+            _keep_known_time(paths.clock_floor, time)
+
+
+def _keep_known_time(path: Path, time: CloudTime) -> None:
+    """Only a time that a time server or a signature vouches for; a wrong one would stay for good."""
+    if not keep_time(path, time.system) and (signed := time.signed()) is not None:
+        keep_past(path, signed)

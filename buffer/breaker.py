@@ -131,6 +131,10 @@ class Breaker:
         seconds = min(max(0.0, seconds), self._policy.longest_hold)
         self._held_until = max(self._held_until, now + lengthened(seconds, self._random))
 
+    def end_hold(self, now: float) -> None:
+        """What `hold` was for is over: the other side deals with somebody else from now on."""
+        self._held_until = min(self._held_until, now)
+
     def probe_now(self, now: float, *, at_most_every: float = 0.0) -> bool:
         """Try now instead of later, because the link came up or something critical waits.
 

@@ -136,6 +136,11 @@ class Drain:
         self._window_at = float("-inf")
         self.probe()
 
+    def begin_anew(self) -> None:
+        """Other credentials count from now on: what the endpoint asked of the former ones does not."""
+        self._breaker.end_hold(self._now())
+        self.kick()
+
     def probe(self) -> None:
         """The endpoint seems to be back: try now, though the other stations may be back as well."""
         self._breaker.probe_now(self._now())

@@ -52,6 +52,11 @@ class Drains:
         self._express.kick()
         self._bulk.kick()
 
+    def begin_anew(self) -> None:
+        """Other credentials count from now on."""
+        self._express.begin_anew()
+        self._bulk.begin_anew()
+
     def probe(self) -> None:
         """The endpoint seems to be back: try now, though the other stations may be back as well."""
         self._express.probe()

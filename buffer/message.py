@@ -132,6 +132,11 @@ def boot_of(message_id: int) -> int:
     return message_id >> _BOOT_SHIFT & _BOOT_MASK
 
 
+def order_of(message_id: int) -> int:
+    """A number that only grows from message to message, whatever their priorities and lanes."""
+    return message_id & ((1 << _LANE_SHIFT) - 1)
+
+
 def id_range(priority: Priority, lane: Lane | None = None) -> tuple[int, int]:
     """The first id of a priority, or of one lane of it, and the first id after it."""
     first = priority << _PRIORITY_SHIFT

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from buffer.capacity import Limits, Usage
 from buffer.clock import Stamp
 from buffer.hands import Hands
-from buffer.message import Lane, Priority, boot_of, compose_id
+from buffer.message import Lane, Priority, boot_of, compose_id, order_of
 from buffer.poison import Poison
 from buffer.record import COLUMNS, Record
 from buffer.sent import Sent
@@ -209,6 +209,11 @@ class State:
         """An id never given before; a number is burnt, not reused, when its transaction fails."""
         self._sequence += 1
         return compose_id(priority, self.run.number, self._sequence, lane)
+
+    @property
+    def newest(self) -> int:
+        """The order of the newest id; every later one is greater (`buffer.message.order_of`)."""
+        return order_of(compose_id(Priority.LOW, self.run.number, self._sequence))
 
     def next_seen(self, connection: sqlite3.Connection) -> int:
         """A number for the ledger of known keys, greater than all in it; asked of the file once."""

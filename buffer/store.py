@@ -347,6 +347,11 @@ class Store:
             taken.add(freed.pop())
         return taken
 
+    async def newest(self) -> int:
+        """The order of the newest message; what is put from now on has a greater one (`order_of`)."""
+        await self._soon.finish()
+        return await self._write(lambda _: self._state.newest)
+
     async def get_meta(self, key: str) -> str | None:
         """A note written with `set_meta`, or None."""
         query = "SELECT value FROM meta WHERE key = ?"

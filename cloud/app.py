@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -12,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from cloud import keys, upkeep
 from cloud.api import middleware
@@ -65,6 +62,7 @@ from cloud.security.vault import Secrets
 from cloud.settings import Settings
 from cloud.store.engine import Database
 from protocol.limits import MAX_CHUNK_BYTES
+from protocol.vouched import pin_of_pem
 
 _LARGEST_BODY = 2 * MAX_CHUNK_BYTES
 """For the framework; every route has its own, lower limit."""
@@ -141,7 +139,7 @@ def _add_registry(app: web.Application, secrets: Secrets) -> None:
     app[keys.CRL] = RevocationList(database, secrets.authority, settings.crl, clock)
     app[keys.REVOCATIONS] = Revocations(database, app[keys.CRL], clock)
     news = ClaimNews(database, app[keys.BUS], settings.poll_interval, clock)
-    pin = spki_sha256(secrets.authority.root_pem)
+    pin = pin_of_pem(secrets.authority.root_pem)
     app[keys.QUEUE] = queue = RegistrationQueue(database, lambda claim_id: news.publish([claim_id]), clock)
     news.when_put(queue.wake)
     app[keys.CLAIMS] = Claims(database, news, limits, settings, pepper, pin, clock)
@@ -161,13 +159,6 @@ def _add_registry(app: web.Application, secrets: Secrets) -> None:
     app[keys.DEVICE_AUTH].when_revoked = app[keys.REPLACEMENTS].old_key_used
     app[keys.BATCHES] = Batches(database, limits, settings.base, pin, clock)
     app[keys.ENROLMENT] = Enrolment(database, news, limits, completion, settings, pepper, clock)
-
-
-def spki_sha256(certificate_pem: str) -> str:
-    """SHA-256 in hex of a certificate's public key, by which a station can pin it."""
-    key = x509.load_pem_x509_certificate(certificate_pem.encode("ascii")).public_key()
-    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(encoded).hexdigest()
 
 
 async def _upkeep(app: web.Application) -> AsyncIterator[None]:

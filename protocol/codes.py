@@ -7,9 +7,13 @@ import hashlib
 import hmac
 import re
 import secrets
+from dataclasses import dataclass, field
 
 CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"
 """Twenty letters that make no words and have no look-alikes among digits (RFC 8628 §6.1)."""
+
+_QR = "METEOR1"
+"""How the text of a claim token's QR code begins; address, token and pin follow, between bars."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SEPARATORS = re.compile(r"[\s\-‐‑–—]+")
@@ -93,17 +97,51 @@ def parse_short_id(text: str) -> str:
     return letters
 
 
+@dataclass(frozen=True)
+class ClaimCode:
+    """A claim token, and if known the pin of the cloud that gave it: SHA-256 in hex of its root's key."""
+
+    token: str = field(repr=False)
+    ca_pin: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What `parse_claim_code` reads again."""
+        return f"{_QR}||{self.token}|{self.ca_pin}" if self.ca_pin else self.token
+
+
+def parse_claim_code(text: str) -> ClaimCode:
+    """What a person typed, pasted or scanned: a token, or the text of the QR code, which has a pin.
+
+    Raises `CodeRefused`, also for a QR text that was cut: without its pin it would prove less.
+    """
+    written = text.strip()
+    if not written.startswith(f"{_QR}|"):
+        return ClaimCode(parse_claim_token(written))
+    _, _base, token, pin = [*written.split("|"), "", "", ""][:4]
+    if not is_pin(pin):
+        raise CodeRefused("The claim code is cut short. Copy it whole from your account.")
+    return ClaimCode(parse_claim_token(token), pin.lower())
+
+
+def is_pin(text: str) -> bool:
+    """Whether this is a SHA-256 in hex."""
+    return re.fullmatch(r"[0-9A-Fa-f]{64}", text) is not None
+
+
 def parse_claim_token(text: str) -> str:
-    """A claim token from what a person typed, pasted or scanned (the QR text carries it as third part)."""
+    """A claim token alone. Raises `CodeRefused`."""
     token = text.strip()
-    if token.startswith("METEOR1|"):
-        parts = token.split("|")
-        token = parts[2] if len(parts) >= 3 else ""
     if not re.fullmatch(r"mct_[A-Za-z0-9_-]{43}", token):
         raise CodeRefused(
             "A claim code starts with mct_ and has 47 characters. Copy it whole from your account."
         )
     return token
+
+
+def claim_text(cloud_base: str, token: str, ca_pin: str) -> str:
+    """What the QR code of a claim token says: with the pin of the cloud, so that no other cloud gets it."""
+    return f"{_QR}|{cloud_base}|{token}|{ca_pin}"
 
 
 def parse_link_secret(text: str) -> str:

@@ -32,20 +32,6 @@ class TimeSignature(msgspec.Struct, kw_only=True):
     sig: str
 
 
-class SignedTime(Answer):
-    """GET /time?nonce=: ms since 1970, and by how much that may be wrong.
-
-    `key_id` and `sig` are those of the present key; `more` has the keys that will be, or were, in its place.
-    """
-
-    server_time_ms: int
-    radius_ms: int
-    nonce: str
-    key_id: str
-    sig: str
-    more: list[TimeSignature] = []
-
-
 class KeySet(Answer):
     """What an envelope of type `KEYS_TYPE` holds: the keys that count from now on, the present ones first.
 
@@ -58,10 +44,32 @@ class KeySet(Answer):
 
 
 class KeysAnswer(Answer):
-    """GET /v1/keys: the set, signed by every configuration key that the cloud holds."""
+    """GET /v1/keys: the set, signed by every configuration key that the cloud holds.
+
+    `vouchers` are certificates for these keys and `ca_certificate` is their way to the root, all in PEM, for
+    a station that knows nothing but the root's hash (`protocol/vouched.py`).
+    """
 
     envelope: Envelope
     server_time: str
+    ca_certificate: str = ""
+    vouchers: list[str] = []
+
+
+class SignedTime(Answer):
+    """GET /time?nonce=: ms since 1970, and by how much that may be wrong.
+
+    `key_id` and `sig` are those of the present key; `more` has the keys that will be, or were, in its place.
+    `keys` is there with `proof=1` in the question, for a station that has pinned the root alone.
+    """
+
+    server_time_ms: int
+    radius_ms: int
+    nonce: str
+    key_id: str
+    sig: str
+    more: list[TimeSignature] = []
+    keys: KeysAnswer | None = None
 
 
 class TimeRefused(Exception):

@@ -72,7 +72,10 @@ class NetworkAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that the machine needs after a power cut. Times are UTC in seconds since 1970, for people only."""
+    """All that the machine needs after a power cut. Times are UTC in seconds since 1970, for people only.
+
+    `ca_pin` came with the claim code and says whose claims it may make: SHA-256 in hex of a root's key.
+    """
 
     state: State
     since: float
@@ -81,6 +84,7 @@ class Record:
     device_id: str | None = None
     claim_id: str | None = None
     claim_token: str | None = field(default=None, repr=False)
+    ca_pin: str | None = None
     network_attempt: NetworkAttempt | None = None
     error_retries: int = 0
     boot_counter: int = 0
@@ -120,7 +124,13 @@ def after(record: Record, step: Transition, now: float) -> Record:
     if step.trigger is not Trigger.RESET_REQUESTED:
         return changed
     return replace(
-        changed, device_id=None, claim_id=None, claim_token=None, network_attempt=None, last_error=None
+        changed,
+        device_id=None,
+        claim_id=None,
+        claim_token=None,
+        ca_pin=None,
+        network_attempt=None,
+        last_error=None,
     )
 
 
@@ -188,6 +198,7 @@ def _record(found: dict[str, Any]) -> Record:
         device_id=_text_or_none(found, "device_id"),
         claim_id=_text_or_none(found, "claim_id"),
         claim_token=_text_or_none(found, "claim_token"),
+        ca_pin=_text_or_none(found, "ca_pin"),
         network_attempt=_network_attempt(found.get("network_attempt")),
         error_retries=_count(found, "error_retries"),
         boot_counter=_count(found, "boot_counter"),

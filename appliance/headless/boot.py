@@ -23,6 +23,7 @@ from appliance.identity.hotspot import HotspotKey
 from appliance.network.port import Credentials, Security
 from portal.sentences import N_
 from portal.view import Notice, Sentence
+from protocol.codes import ClaimCode, parse_claim_code
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,10 @@ class BootFile:
         return Credentials(taken.wifi_name.encode(), taken.wifi_password, security, taken.hidden)
 
     @property
-    def claim_code(self) -> str | None:
+    def claim_code(self) -> ClaimCode | None:
         """The claim code of the file, until it is in the station's record."""
-        return self._taken.claim_code
+        text = self._taken.claim_code
+        return None if text is None else parse_claim_code(text)
 
     def take(self) -> None:
         """Looks for the file and takes what is new in it. Raises nothing about the boot partition, and

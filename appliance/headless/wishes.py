@@ -16,7 +16,7 @@ from portal.languages import NAMES
 from portal.pseudo import LONG, RIGHT_TO_LEFT
 from portal.sentences import FORM, N_
 from portal.view import Notice, Sentence
-from protocol.codes import CodeRefused, parse_claim_token
+from protocol.codes import CodeRefused, parse_claim_code
 
 _ENTRY = re.compile(r"\s*([\w -]+?)\s*[=:](.*)", re.DOTALL)
 _YES, _NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
@@ -175,7 +175,7 @@ def _password(value: str) -> str | None:
 
 def _claim_code(value: str) -> str | None:
     try:
-        return parse_claim_token(value)
+        return parse_claim_code(value).text
     except CodeRefused:
         return None
 

@@ -45,8 +45,7 @@ async def _configure(device: Device) -> None:
     """A configuration that must be refused leaves the defaults in force and is reported, not fatal."""
     credentials = device.credentials.current
     assert credentials is not None, "activating is entered with credentials only"  # noqa: S101
-    if device.envelope is None:
-        reply = await device.client.send("GET", f"/v1/devices/config/{credentials.device_id}")
-        device.envelope = reply.read(ConfigAnswer).config_envelope
-    await to_the_end(device.configuration.apply, device.envelope, credentials)
+    reply = await device.client.send("GET", f"/v1/devices/config/{credentials.device_id}")
+    newest = reply.read(ConfigAnswer).config_envelope
+    await to_the_end(device.configuration.apply, newest, credentials)
     device.envelope = None

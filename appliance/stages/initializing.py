@@ -38,5 +38,7 @@ async def _take_up(device: Device) -> None:
     code = device.boot.claim_code
     if code is not None:
         if not device.claimed:
-            await device.journal.change(lambda record: replace(record, claim_token=code))
+            await device.journal.change(
+                lambda record: replace(record, claim_token=code.token, ca_pin=code.ca_pin)
+            )
         await to_the_end(device.boot.recorded)

@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.identity.card import Card
 from appliance.uplink.client import CloudClient, Refused, Reply
+from appliance.uplink.vouched import one_pin, vouched_keys, with_vouched_keys
 from protocol import errors
 from protocol.messages import (
     ClaimComplete,
@@ -20,6 +21,7 @@ from protocol.messages import (
     ValidateAnswer,
     ValidateRequest,
 )
+from protocol.timestamp import KeySet
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,25 @@ class Hardware:
 
 
 class Claiming:
-    """The three messages of a claim. Every method raises `Unreachable` or `Refused`."""
+    """The three messages of a claim. Every method raises `Unreachable` or `Refused`.
 
-    def __init__(self, client: CloudClient, hardware: Hardware) -> None:
+    `pin` of the settings, and the one that came with a claim code, say which cloud it must be. Where one is
+    known, any other cloud is a `WrongCloud`.
+    """
+
+    def __init__(self, client: CloudClient, hardware: Hardware, pin: str = "") -> None:
         self._client = client
         self._hardware = hardware
+        self._pin = pin
 
-    async def with_token(self, token: str, network: NetworkInfo) -> ClaimPending | ClaimComplete:
+    async def with_token(
+        self, token: str, network: NetworkInfo, pin: str | None = None
+    ) -> ClaimPending | ClaimComplete:
         """A person has given this station a token: one message does it all.
 
         Pending when the cloud first asks its person whether this is a new card of a station they have.
         """
-        return _read(await self._post("claim", self._request(network, claim_token=token)))
+        return await self._ask(self._request(network, claim_token=token), pin)
 
     async def with_card(self, card: Card, network: NetworkInfo) -> ClaimPending | ClaimComplete:
         """The station shows its card; the cloud keeps the codes until a person comes.
@@ -54,14 +63,14 @@ class Claiming:
         request = self._request(
             network, registration_type="device_code", pin=card.pin, link_secret=card.link_secret
         )
-        return _read(await self._post("claim", request))
+        return await self._ask(request)
 
     async def person_came(self, claim_id: str) -> ValidateAnswer | None:
         """The challenge, once a person has come; None while nobody has."""
         reply = await self._post("register/validate", ValidateRequest(claim_id=claim_id))
         return None if reply.status == 202 else reply.read(ValidateAnswer)
 
-    async def prove(self, answer: ValidateAnswer) -> ClaimComplete:
+    async def prove(self, answer: ValidateAnswer, pin: str | None = None) -> ClaimComplete:
         """Sends the challenge back, signed like every request, with the certificate request."""
         challenge = answer.challenge
         request = ConfirmRequest(
@@ -70,7 +79,21 @@ class Claiming:
             nonce=challenge.nonce,
             csr=self._client.key.csr(),
         )
-        return (await self._post("register/confirm", request)).read(ClaimComplete)
+        expected = one_pin(self._pin, pin)
+        keys = await vouched_keys(self._client, expected) if expected else None
+        complete = (await self._post("register/confirm", request)).read(ClaimComplete)
+        return self._with(complete, keys, expected)
+
+    async def _ask(self, request: ClaimRequest, pin: str | None = None) -> ClaimPending | ClaimComplete:
+        expected = one_pin(self._pin, pin)
+        keys = await vouched_keys(self._client, expected) if expected else None
+        answer = _read(await self._post("claim", request))
+        return answer if isinstance(answer, ClaimPending) else self._with(answer, keys, expected)
+
+    def _with(self, complete: ClaimComplete, keys: KeySet | None, pin: str | None) -> ClaimComplete:
+        return (
+            complete if keys is None or pin is None else with_vouched_keys(complete, keys, pin, self._client)
+        )
 
     def _request(self, network: NetworkInfo, **codes: str) -> ClaimRequest:
         wish = {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from appliance.former import REASON, FormerOwners
 from appliance.identity.credentials import Credentials
 from appliance.uplink.client import CloudClient, Refused, Unreachable
 from appliance.uplink.kept import ask, event_receipt, media_receipt
@@ -62,6 +63,7 @@ class Delivery:
         pace: Pace | None = None,
         busy: Callable[[], bool] = lambda: False,
         backup: Callable[[], bool] = lambda: True,
+        former: FormerOwners | None = None,
     ) -> None:
         """`uploaded` is told how many events the cloud has taken; `busy` says whether something smaller is on
         its way, which files give way to. While `backup` says no, files stay here."""
@@ -72,6 +74,7 @@ class Delivery:
         self._credentials = credentials
         self._uploaded = uploaded
         self._backup = backup
+        self._former = former or FormerOwners(store)
         self._pace = pace or Pace(client.time.system.monotonic)
         self._refusals_in_row = 0
 
@@ -81,11 +84,15 @@ class Delivery:
         if credentials is None:
             raise UplinkDown("the station is not claimed", retry_after=_CREDENTIAL_PAUSES_S[0], counts=False)
         outcomes: dict[int, Outcome] = {}
+        for message in batch:
+            if await self._former.has(message.id, credentials.device_id):
+                outcomes[message.id] = Rejected(REASON)
+        ours = [message for message in batch if message.id not in outcomes]
         try:
-            events = [message for message in batch if message.kind == EVENT]
+            events = [message for message in ours if message.kind == EVENT]
             if events:
                 await self._events(credentials, events, outcomes)
-            for message in batch:
+            for message in ours:
                 if message.kind != EVENT:
                     outcomes[message.id] = await self._other(credentials, message)
         except (Unreachable, Refused) as error:

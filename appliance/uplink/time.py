@@ -15,6 +15,7 @@ class CloudTime:
     def __init__(self, system: SystemClock) -> None:
         self.system = system
         self._offset: Offset | None = None
+        self._signed: Offset | None = None
 
     def now(self) -> float:
         """Seconds since 1970, as true as this station knows."""
@@ -41,8 +42,12 @@ class CloudTime:
 
     def teach_signed(self, at: float, sent: float, received: float) -> None:
         """Learns from a signed time (seconds since 1970), which also lies in the past from now on."""
-        self._offset = learn(at, sent, received)
+        self._offset = self._signed = learn(at, sent, received)
         self.system.raise_floor(at)
+
+    def signed(self) -> float | None:
+        """Now, in seconds since 1970, by a signed time of this boot and the monotonic clock."""
+        return None if self._signed is None else self._signed.now(self.system.monotonic())
 
     def skew(self) -> float | None:
         """Seconds by which the system clock runs ahead of the cloud's; None before the first answer."""

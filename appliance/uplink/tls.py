@@ -23,6 +23,10 @@ _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which Python has no name."""
 
 
+OWN_TIME = "by this station's own clock, for which nobody vouches"
+"""How a refusal ends that may come from a wrong clock."""
+
+
 class _Dated(ssl.SSLObject):
     """A connection whose server certificate is judged by another clock than the system's."""
 
@@ -87,4 +91,4 @@ def _check_dates(certificate: dict[str, Any], now: float) -> None:
 
 
 def _refused(why: str) -> ssl.SSLCertVerificationError:
-    return ssl.SSLCertVerificationError(1, f"certificate verify failed: {why} at this station's own time")
+    return ssl.SSLCertVerificationError(1, f"certificate verify failed: {why}, {OWN_TIME}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from cloud.api.bodies import answer
@@ -17,13 +18,17 @@ async def time(request: web.Request) -> web.Response:
     nonce = request.query.get("nonce", "")
     if not is_nonce(nonce):
         raise Refusal("REG-007", INVALID, "nonce must be 16 bytes in base64url.", field="$.nonce")
-    return answer(request.app[CLOUD_KEYS].time(nonce, request.app[UNIX_MS]()))
+    now = request.app[UNIX_MS]()
+    signed = request.app[CLOUD_KEYS].time(nonce, now)
+    if request.query.get("proof") == "1":
+        signed = msgspec.structs.replace(signed, keys=request.app[CLOUD_KEYS].answer(from_unix(now / 1000)))
+    return answer(signed)
 
 
 async def keys(request: web.Request) -> web.Response:
     """The keys that count, signed by those that counted before."""
     now = from_unix(request.app[UNIX_MS]() / 1000)
-    return answer(KeysAnswer(envelope=request.app[CLOUD_KEYS].envelope, server_time=now))
+    return answer(request.app[CLOUD_KEYS].answer(now))
 
 
 ROUTES = (
@@ -37,7 +42,8 @@ ROUTES = (
         parameters=[
             Parameter(
                 "nonce", "query", "16 random bytes in base64url", {"type": "string", "minLength": 22}, True
-            )
+            ),
+            Parameter("proof", "query", "1 for the way from the root to these keys", {"enum": ["1"]}),
         ],
     ),
     Route("GET", "/v1/keys", keys, Guard.PUBLIC, "Keys that stations pin, signed", answers={200: KeysAnswer}),

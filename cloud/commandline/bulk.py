@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloud.app import spki_sha256, unix_ms
+from cloud.app import unix_ms
 from cloud.dashboard.bulk import labels
 from cloud.dashboard.rendering import Pages
 from cloud.dashboard.words import text_to_ms
@@ -25,6 +25,7 @@ from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
 from protocol.batch_messages import BatchRequest, PreauthorizeRequest
 from protocol.errors import Refusal
+from protocol.vouched import pin_of_pem
 
 T = TypeVar("T")
 Add = Callable[..., argparse.ArgumentParser]
@@ -105,7 +106,7 @@ def _with(settings: Settings, owner: str, work: Callable[[Batches, str], Awaitab
         account = database.read_now(lambda c: people.account_by_email(c, address))
         if account is None:
             raise ListRefused(f"There is no account {owner}.")
-        pin = spki_sha256(secrets.authority.root_pem)
+        pin = pin_of_pem(secrets.authority.root_pem)
         batches = Batches(database, Limits(), settings.base, pin, unix_ms)
         return asyncio.run(_run(work, batches, account.id))
     except Refusal as refusal:

@@ -93,7 +93,7 @@ async def code(request: web.Request) -> web.StreamResponse:
     return page(
         request,
         "code.html",
-        token=answer.claim_token,
+        text=answer.qr_text,
         expires_ms=text_to_ms(answer.expires_at) or 0,
         qr=qr_code(answer.qr_text),
         claim=claim_page(answer.claim_id, "pending", mode="token", name=wanted.name),

@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocol.errors import Refusal
+from protocol.vouched import KEY_NAME
 
 ROOT_YEARS = 20
 INTERMEDIATE_YEARS = 5
@@ -179,6 +180,25 @@ class Authority:
         )
         return _issued(certificate, issuer.digest.hex())
 
+    @property
+    def present_pem(self) -> str:
+        """The root, and the intermediate that issues now."""
+        return self.root_pem + self.intermediate_pem
+
+    def vouch(self, key: ed25519.Ed25519PublicKey, key_id: str) -> str:
+        """A certificate in PEM for a key that signs configurations, as long as the intermediate holds."""
+        issuer = self._intermediate
+        start, end = issuer.not_valid_before_utc, issuer.not_valid_after_utc
+        builder = _builder(_name("Meteor configuration key"), issuer.subject, key, start, end)
+        name = x509.UniformResourceIdentifier(f"{KEY_NAME}{key_id}")
+        certificate = (
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return _pem(certificate)
+
 
 _REASONS = {
     "key_compromise": x509.ReasonFlags.key_compromise,
@@ -237,7 +257,11 @@ def make_intermediate(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, start: datetime, end: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
+    start: datetime,
+    end: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()

@@ -99,7 +99,7 @@ class Batches:
         claim_id = codes.ulid("clm_", common["created"])
         location = msgspec.to_builtins(row.location)
         records.add(connection, id=claim_id, name=name, location=location, **values)
-        text = f"METEOR1|{self._base}|{token}|{self._ca_pin}"
+        text = codes.claim_text(self._base, token, self._ca_pin)
         return BatchToken(claim_id=claim_id, claim_token=token, qr_text=text, name=name)
 
     async def status(self, account_id: str, batch_id: str) -> BatchStatus:

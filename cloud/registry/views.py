@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from cloud.qr import qr_code
 from cloud.registry import records
 from protocol.clock import from_unix
+from protocol.codes import claim_text
 from protocol.messages import ClaimStatus, ClaimTokenAnswer, InitiateAnswer
 
 
@@ -73,7 +74,7 @@ def token_answer(
     base: str, ca_pin: str, row: Row[Any], token: str, life_s: int, now_ms: int
 ) -> ClaimTokenAnswer:
     """The one time that a token is shown; its picture is in the answer too, because nothing keeps it."""
-    text = f"METEOR1|{base}|{token}|{ca_pin}"
+    text = claim_text(base, token, ca_pin)
     return ClaimTokenAnswer(
         claim_token=token,
         claim_id=row.id,

@@ -8,7 +8,7 @@ from cloud.fleet.configuration import named_keys, public_key
 from cloud.security.vault import Secrets
 from protocol.envelope import Envelope, seal_by_all
 from protocol.messages import ConfigKey
-from protocol.timestamp import KEYS_TYPE, KeySet, SignedTime, sign_time
+from protocol.timestamp import KEYS_TYPE, KeysAnswer, KeySet, SignedTime, sign_time
 
 RADIUS_MS = 1000
 """By how much a server that follows a time server may be wrong, with a margin."""
@@ -26,6 +26,18 @@ class CloudKeys:
             time_keys=self.time_keys,
         )
         self.envelope: Envelope = seal_by_all(msgspec.json.encode(keys), config, KEYS_TYPE)
+        authority = secrets.authority
+        self._vouchers = [authority.vouch(key.public_key(), key_id) for key_id, key in config.items()]
+        self._way = authority.present_pem
+
+    def answer(self, server_time: str) -> KeysAnswer:
+        """The set with everything by which a station that knows the root's hash can check it."""
+        return KeysAnswer(
+            envelope=self.envelope,
+            server_time=server_time,
+            ca_certificate=self._way,
+            vouchers=self._vouchers,
+        )
 
     @property
     def time_keys(self) -> list[ConfigKey]:

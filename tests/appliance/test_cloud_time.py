@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from appliance.paths import Paths
+from appliance.station import _keep_time
 from appliance.uplink.time import CloudTime
-from firmware.clock import ClockQuality, Source
+from firmware.clock import ClockQuality, Source, read_kept_time
 from firmware.fakes import FakeClock
 from protocol.clock import from_unix
 
@@ -81,3 +86,34 @@ def test_a_time_that_is_none_teaches_nothing(text: str) -> None:
     time = CloudTime(wrong_clock())
     time.teach(text, 0.0, 0.0)
     assert time.skew() is None
+
+
+async def floor_after_a_stop(folder: Path, time: CloudTime) -> float | None:
+    """Starts the service that keeps the time, and stops it long before its first ten minutes are over."""
+    service = asyncio.create_task(_keep_time(Paths(folder), time))
+    await asyncio.sleep(0)
+    service.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await service
+    return read_kept_time(Paths(folder).clock_floor)
+
+
+async def test_the_time_is_kept_when_the_station_stops(tmp_path: Path) -> None:
+    Paths(tmp_path).clock_floor.parent.mkdir(parents=True)
+    assert await floor_after_a_stop(tmp_path, CloudTime(wrong_clock(off=0, quality=NTP))) == TRUE
+
+
+async def test_a_signed_time_counts_on_until_the_stop(tmp_path: Path) -> None:
+    """The system's own clock is a year ahead and is not kept."""
+    Paths(tmp_path).clock_floor.parent.mkdir(parents=True)
+    clock = wrong_clock(off=365 * 86_400)
+    time = CloudTime(clock)
+    time.teach_signed(TRUE, 0.0, 0.0)
+    await clock.advance(7200)
+    assert await floor_after_a_stop(tmp_path, time) == TRUE + 7200
+
+
+async def test_a_time_for_which_nobody_vouches_is_not_kept(tmp_path: Path) -> None:
+    time = CloudTime(wrong_clock(off=365 * 86_400))
+    time.teach(from_unix(TRUE), 0.0, 0.0)
+    assert await floor_after_a_stop(tmp_path, time) is None

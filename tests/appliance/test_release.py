@@ -99,8 +99,8 @@ async def test_a_release_before_the_first_heartbeat_ends_the_activation(
     async with station(tmp_path, cloud.url) as made:
         await made.device.network.start()
         await made.device.network.join(HOME)
-        made.device.envelope = cloud.envelope()
         released(cloud)
+        cloud.owned = True  # the release comes between the configuration and the heartbeat
         assert await activating.run(made.device) is Trigger.RELEASED
         assert not made.device.claimed
         assert await operational.run(made.device) is Trigger.RELEASED

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from appliance.stages import activating, claiming, network_ready
 from appliance.station import Station
 from appliance.uplink.client import Unreachable
 from protocol import errors
+from protocol.messages import ConfigAnswer
 from statemachine.lifecycle import Trigger
 from statemachine.record import decode
 from tests.appliance.fakes import (
@@ -229,7 +231,6 @@ async def test_a_claim_leaves_credentials_and_a_clean_record(
     assert (kept.device_id, kept.name) == (DEVICE_ID, "North roof")
     record = decode((tmp_path / "data" / "state" / "record.json").read_bytes())
     assert (record.device_id, record.claim_id, record.claim_token) == (DEVICE_ID, None, None)
-    assert made.device.envelope is not None
 
 
 @pytest.mark.parametrize("mode", ["token", "card"])
@@ -369,13 +370,15 @@ async def test_activation_applies_the_configuration_and_beats_once(made: Station
     assert [each.config_version for each in cloud.heartbeats] == [6]
 
 
-async def test_the_envelope_of_the_claim_is_used_before_another_is_fetched(
+async def test_the_configuration_is_fetched_anew_whatever_came_before(
     made: Station, cloud: FakeCloud
 ) -> None:
     await claimed(made, cloud)
     made.device.envelope = cloud.envelope()
+    cloud.config_version = 7
     assert await activating.run(made.device) is Trigger.ACTIVATED
-    assert cloud.heard("GET", DEVICE_ID) == []
+    assert len(cloud.heard("GET", DEVICE_ID)) == 1
+    assert made.device.configuration.version == 7
     assert made.device.envelope is None
 
 
@@ -393,7 +396,11 @@ async def test_a_configuration_that_must_be_refused_does_not_keep_the_station_fr
     made: Station, cloud: FakeCloud
 ) -> None:
     await claimed(made, cloud)
-    made.device.envelope = cloud.envelope(device_id="dev_other")
+    wrong = ConfigAnswer(
+        version=1, config={}, config_envelope=cloud.envelope(device_id="dev_other"), server_time=""
+    )
+    body = msgspec.json.encode(wrong)
+    cloud.script("GET", DEVICE_ID, says(200, body, **{"Content-Type": "application/json"}))
     assert await activating.run(made.device) is Trigger.ACTIVATED
     assert (cloud.heartbeats[0].config_error or "").startswith("REG-007 wrong_device")
 

@@ -133,6 +133,14 @@ def test_a_hold_outranks_success_and_probe() -> None:
     assert breaker.snapshot(131.0).held is False
 
 
+def test_a_hold_for_other_credentials_ends_with_them() -> None:
+    breaker = Breaker(latest)
+    breaker.hold(10.0, 120, "released")
+    breaker.end_hold(11.0)
+    assert breaker.wait(11.0) == 0
+    assert breaker.snapshot(11.0).held is False
+
+
 @pytest.mark.parametrize(("asked", "kept"), [(-5, 0), (0, 0), (60, 60), (10**9, 3600)])
 def test_a_hold_has_bounds(asked: float, kept: float) -> None:
     breaker = Breaker(latest)

@@ -232,9 +232,13 @@ def scanned(page: Page) -> str:
 async def test_a_claim_code_is_shown_once_with_its_line_and_its_qr_code(cloud: Cloud) -> None:
     pages, station = browsing(cloud, await cloud.person()), cloud.station()
     page = await pages.post("/stations/code", name="Barn")
-    token = re.search(r"meteor-appliance register (mct_[A-Za-z0-9_-]{43})<", page.html)
-    assert token
-    assert scanned(page).split("|")[:3] == ["METEOR1", cloud.base, token[1]]
+    line = re.search(
+        r"meteor-appliance register '(METEOR1\|[^'<]*\|(mct_[A-Za-z0-9_-]{43})\|[0-9a-f]{64})'<", page.html
+    )
+    assert line
+    token = ["", line[2]]
+    assert scanned(page) == line[1]
+    assert line[1].split("|")[1] == cloud.base
     assert page.headers["Cache-Control"] == "no-store"
 
     progress = re.search(r'data-source="(/claims/clm_\w{26})"', page.html)

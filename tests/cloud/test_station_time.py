@@ -21,6 +21,7 @@ from appliance.identity.credentials import CredentialsFile, from_claim
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.identity.renewal import NextPair
+from appliance.recognised import explained
 from appliance.uplink.client import CloudClient, Unreachable, trust
 from appliance.uplink.first_time import FirstTime, pinned_in_settings, time_address
 from appliance.uplink.pins import KeyFollower
@@ -35,6 +36,7 @@ from firmware.clock import SystemClock, keep_past, read_kept_time
 from protocol.codes import base64url
 from protocol.messages import ClaimComplete
 from protocol.timestamp import SignedTime, public_keys
+from protocol.vouched import pin_of_pem
 from tests.cloud.cloud_server import Cloud, running_cloud
 from tests.cloud.people_parts import Clock
 from tests.cloud.station_client import Station
@@ -54,14 +56,18 @@ class World:
     time_url: str
     complete: ClaimComplete
 
-    def station(self, off: float, *, kept: float | None = None, time_url: str = "") -> Life:
-        return Life(self, off, kept, time_url or self.time_url)
+    def station(
+        self, off: float, *, kept: float | None = None, time_url: str = "", root: str | None = None
+    ) -> Life:
+        return Life(self, off, kept, time_url or self.time_url, root)
 
 
 class Life:
     """One start of a station whose system clock is `off` seconds wrong and which nobody synchronises."""
 
-    def __init__(self, world: World, off: float, kept: float | None, time_url: str) -> None:
+    def __init__(
+        self, world: World, off: float, kept: float | None, time_url: str, root: str | None = None
+    ) -> None:
         self.floor = world.folder / "clock"
         self.clock = SystemClock(
             built=time.time() - YEAR,
@@ -79,7 +85,12 @@ class Life:
             world.cloud.base, self.key, Nonces(folder), self.time, aiohttp.TCPConnector, self.tls
         )
         self.first = FirstTime(
-            self.time, time_url, self._pins, aiohttp.TCPConnector, lambda at: keep_past(self.floor, at)
+            self.time,
+            time_url,
+            dict if root is not None else self._pins,
+            aiohttp.TCPConnector,
+            lambda at: keep_past(self.floor, at),
+            lambda: [root] if root else [],
         )
         self.client.before_request = self.first.ensure
         self.renewal = Renewal(self.client, self.credentials, NextPair(folder), self.first.ensure)
@@ -177,6 +188,55 @@ async def test_the_floor_alone_opens_the_connection_where_it_is_new_enough(world
     life.client.before_request = None
     assert await life.ask() == 200
     await life.client.close()
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_a_station_that_knows_no_key_learns_the_time_by_the_pin_of_the_root(
+    world: World, secrets: Secrets, name: str
+) -> None:
+    """As before its claim, with nothing but the pin of a claim code or of the settings."""
+    life = world.station(WRONG[name], root=pin_of_pem(secrets.authority.root_pem))
+    assert await life.ask() == 200
+    assert life.wrong_by < 5
+    await life.client.close()
+
+
+async def test_without_any_pin_the_refusal_names_the_clock(world: World) -> None:
+    life = world.station(-90 * DAY, root="")
+    with pytest.raises(Unreachable) as refused:
+        await life.ask()
+    sentence, action = explained("REG-005", str(refused.value))
+    assert "clock" in sentence.text
+    assert "claim code" in action.text
+    await life.client.close()
+
+
+async def test_the_pin_of_another_root_brings_no_time(world: World) -> None:
+    life = world.station(-90 * DAY, root="a" * 64)
+    with pytest.raises(Unreachable, match="not yet valid"):
+        await life.ask()
+    assert not life.time.trusted
+    await life.client.close()
+
+
+async def test_a_station_whose_pinned_time_keys_are_forgotten_comes_back_by_its_root(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    vault = Vault(tmp_path / "secrets")
+    vault.make_authority()
+    vault.make_missing_keys()
+    old = CloudKeys(vault.load()).time_keys
+    roll(vault)
+    forget(vault)
+    root = pin_of_pem(vault.load().authority.root_pem)
+    async with world_of(tmp_path, vault.load(), unused_tcp_port) as world:
+        life = world.station(-90 * DAY, root=root)
+        life.first = FirstTime(
+            life.time, world.time_url, lambda: public_keys(old), aiohttp.TCPConnector, print, lambda: [root]
+        )
+        life.client.before_request = life.first.ensure
+        assert await life.ask() == 200
+        await life.client.close()
 
 
 Forge = Callable[[SignedTime], SignedTime | bytes]

@@ -15,6 +15,7 @@ from appliance.headless import boot
 from appliance.headless.boot import BootFile
 from appliance.identity.hotspot import HotspotKey
 from appliance.network.port import Credentials, Security
+from protocol.codes import ClaimCode
 
 TOKEN = "mct_" + "B" * 43
 DAY = 1_767_225_600.0  # 2026-01-01
@@ -51,7 +52,7 @@ def start(folder: Path) -> BootFile:
 
 def check_taken(taken: BootFile) -> None:
     assert taken.wifi == HOME
-    assert taken.claim_code == TOKEN
+    assert taken.claim_code == ClaimCode(TOKEN)
     assert (taken.hotspot_open, taken.country, taken.language) == (True, "DE", "de")
     assert taken._key.current() == "my own key!"
 
@@ -257,7 +258,7 @@ def test_the_stations_copy_is_for_its_owner_alone(folder: Path) -> None:
 def test_a_file_with_the_claim_code_alone_is_enough(folder: Path, text: str, name: str) -> None:
     path = write(folder, text, name)
     taken = start(folder)
-    assert (taken.claim_code, taken.notices) == (TOKEN, ())
+    assert (taken.claim_code, taken.notices) == (ClaimCode(TOKEN), ())
     assert TOKEN not in path.read_text("utf-8-sig")
     assert "claim_code: taken from line 1" in (folder / "meteor-result.txt").read_text()
 
@@ -278,7 +279,13 @@ def test_a_used_claim_code_is_not_taken_again_and_another_one_is(folder: Path) -
     assert start(folder).claim_code is None
     other = "mct_" + "C" * 43
     write(folder, other, "claim.txt")
-    assert start(folder).claim_code == other
+    assert start(folder).claim_code == ClaimCode(other)
+
+
+def test_the_whole_text_of_an_accounts_qr_code_keeps_its_pin_over_a_restart(folder: Path) -> None:
+    write(folder, f"METEOR1|https://cloud.example|{TOKEN}|{'a' * 64}", "claim.txt")
+    for _ in range(2):
+        assert start(folder).claim_code == ClaimCode(TOKEN, "a" * 64)
 
 
 def test_a_damaged_claim_code_names_its_file_and_what_it_looks_like(folder: Path) -> None:

@@ -42,13 +42,22 @@ def test_a_short_id_with_other_letters_is_refused(typed: str) -> None:
         codes.parse_short_id(typed)
 
 
-def test_a_claim_token_is_accepted_plain_and_from_the_qr_text() -> None:
-    token = codes.new_claim_token()
-    assert codes.parse_claim_token(f"  {token}\n") == token
-    assert codes.parse_claim_token(f"METEOR1|https://cloud.example.org|{token}|abc") == token
+def test_a_claim_code_is_accepted_plain_and_as_the_qr_text_with_its_pin() -> None:
+    token, pin = codes.new_claim_token(), "0a" * 32
+    assert codes.parse_claim_code(f"  {token}\n") == codes.ClaimCode(token)
+    text = codes.claim_text("https://cloud.example.org", token, pin)
+    for typed in (text, f" {text}\n", codes.ClaimCode(token, pin).text):
+        assert codes.parse_claim_code(typed) == codes.ClaimCode(token, pin)
+    assert token not in repr(codes.parse_claim_code(text))
     for broken in ("", token[:-1], token + "x", "METEOR1|", "mct_" + "!" * 43):
         with pytest.raises(codes.CodeRefused):
-            codes.parse_claim_token(broken)
+            codes.parse_claim_code(broken)
+
+
+@pytest.mark.parametrize("end", ["", "|", "|abc", "|" + "g" * 64, "|" + "a" * 63])
+def test_a_qr_text_that_was_cut_is_refused_and_not_taken_without_its_pin(end: str) -> None:
+    with pytest.raises(codes.CodeRefused, match="cut short"):
+        codes.parse_claim_code(f"METEOR1|https://cloud.example.org|{codes.new_claim_token()}{end}")
 
 
 def test_the_link_carries_the_secret_in_its_fragment_only() -> None:
