@@ -310,13 +310,15 @@ class PhoneTrail:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown."""
+    """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown; `beyond` is
+    one that asks for WPA3 where the radio cannot do it."""
 
     ssid: bytes
     signal: int = 0
     security: str = "wpa2"
     band: str = ""
     known: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
