@@ -118,7 +118,9 @@ class Front:
         found = await self._device.network.scan(rescan)
         await self._device.country.listen(again=rescan)
         return [
-            view.Network(network.ssid, network.signal, network.security.value, band, network.known)
+            view.Network(
+                network.ssid, network.signal, network.security.value, band, network.known, network.beyond
+            )
             for network in found
             for band in network.bands or ("",)
         ]

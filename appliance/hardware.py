@@ -18,6 +18,7 @@ from appliance.network.networkmanager.hotspot_ports import HotspotServices
 from appliance.network.networkmanager.service import has_networkmanager
 from appliance.network.port import NetworkPort
 from appliance.network.probe import Probe
+from appliance.network.sae import RadioSae
 from appliance.network.scenario import ScenarioRefused, read
 from appliance.network.simulated import SimulatedNetwork
 from appliance.paths import Paths
@@ -59,6 +60,7 @@ def _networkmanager(settings: Settings, services: HotspotServices, *, dedicated:
         probe,
         services=services,
         check=RadioCheck(),
+        sae=RadioSae(),
         dedicated=dedicated,
         allow_open=settings.network.allow_open_networks,
     )

@@ -150,11 +150,12 @@ NEARBY = (
 )
 
 STUCK_PHONES = {
+    "#3f9a1c": {"joined": 2.0},
     "10.42.0.23": {"lease": 3.1},
     "10.42.0.57": {"lease": 4.0, "name": 4.2, "probe": 4.3, "page": 5.0, "form": 31.0, "attempt": 58.0},
     "10.42.0.80": {"lease": 12.0, "name": 12.4, "probe": 12.5},
 }
-"""For `FakeStation.trails`: three phones that stand at three different steps."""
+"""For `FakeStation.trails`: phones that stand at different steps."""
 
 
 FINDINGS = (

@@ -69,6 +69,8 @@ class JoinForm:
         field that is wrong.
         """
         ssid = self.ssid()
+        if heard and heard.beyond:
+            raise refusal("NET-124")
         security = heard.security if heard else self.security
         account = self.extras.account() if security == "enterprise" else None
         passphrase = None if security == "open" else _passphrase(self.password, security, self.as_typed)

@@ -7,6 +7,7 @@ English needs none. A missing message falls back to English instead of failing.
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,6 +44,10 @@ _CHINESE = {"tw": "zh-Hant", "hk": "zh-Hant", "mo": "zh-Hant", "hant": "zh-Hant"
 
 _OF_COUNTRY = {"CN": "zh-Hans", "TW": "zh-Hant", "HK": "zh-Hant", "MO": "zh-Hant", "JP": "ja", "KR": "ko"}
 """Where the country alone says the language well enough, for a browser that asks for none of ours."""
+
+_NUMBER_FIELDS = {"number", "count"}
+"""Fields of a sentence that hold a number; those who fill them write it as a program does."""
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.(?P<decimals>\d{1,6}))?")
 
 _PLAIN = (".", ",", 4)
 _NUMBERS = {
@@ -89,11 +94,18 @@ class Language:
         """Every filled-in value is isolated from the text around it."""
         if not sentence:
             return ""
-        fields = {name: f"{_ISOLATE}{self._said(value)}{_END}" for name, value in sentence.fields.items()}
+        fields = {
+            name: f"{_ISOLATE}{self._said(value, is_number=name in _NUMBER_FIELDS)}{_END}"
+            for name, value in sentence.fields.items()
+        }
         return self.messages.gettext(sentence.text) % fields
 
-    def _said(self, value: str | Sentence) -> str:
-        return value if isinstance(value, str) else self._say(value)
+    def _said(self, value: str | Sentence, *, is_number: bool) -> str:
+        if not isinstance(value, str):
+            return self._say(value)
+        if is_number and (found := _NUMBER.fullmatch(value)):
+            return self.number(float(value), len(found["decimals"] or ""))
+        return value
 
     def tell(self, text: str, **fields: str) -> str:
         """Short for `say(Sentence(text, fields))`."""

@@ -56,6 +56,10 @@ FORM: dict[str, tuple[str, str]] = {
         N_("This does not look like a claim code."),
         N_("Copy the whole code from your account, or leave the field empty."),
     ),
+    "NET-124": (
+        N_("This network asks for WPA3, which the station's radio cannot do."),
+        N_("Set the router to WPA2 and WPA3 (mixed mode), or choose another network."),
+    ),
     "NET-114": (
         N_("The user name is missing or cannot be used."),
         N_("Type it as whoever runs the network gave it to you, often like an e-mail address."),

@@ -19,9 +19,9 @@ TONES = ("failed", "working", "running", "waiting", "unknown")
 
 PRIORITIES = ("critical", "high", "normal", "low")
 
-FUNNEL = ("lease", "name", "probe", "page", "form", "attempt", "result")
-"""What a phone on the hotspot does, in this order: it gets an address, asks for a name, looks for the
-internet, shows the page and a network's form, sends the form, and reads how that ended."""
+FUNNEL = ("joined", "lease", "name", "probe", "page", "form", "attempt", "result")
+"""What a phone on the hotspot does, in this order: it comes to the radio, gets an address, asks for a name,
+looks for the internet, shows the page and a network's form, sends the form, and reads how that ended."""
 
 SECURITIES = ("open", "wep", "wpa2", "wpa3", "enterprise")
 
@@ -300,22 +300,26 @@ class Finding:
 class PhoneTrail:
     """How far one phone came: its address, and the first time of each step of `FUNNEL` that it took.
 
-    Seconds since the hotspot opened last, or since the station started where none has.
+    Seconds since the hotspot opened last, or since the station started where none has. One without an address
+    has a name of its own, which begins with `#`. `wrong_key` is when it last came with a wrong key.
     """
 
     address: str
     steps: Mapping[str, float] = field(default_factory=dict)
+    wrong_key: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown."""
+    """One network in the air. `signal` is 0-100, `band` "2.4", "5" or "" when unknown; `beyond` is
+    one that asks for WPA3 where the radio cannot do it."""
 
     ssid: bytes
     signal: int = 0
     security: str = "wpa2"
     band: str = ""
     known: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)

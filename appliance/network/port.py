@@ -31,13 +31,14 @@ class Security(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Network:
     """One network in the air. `signal` is 0-100; `bands` are those of "2.4" and "5" in which this radio can
-    join it; `known` means: a password is stored."""
+    join it; `known` means: a password is stored; `beyond`: it asks for WPA3, which this radio cannot do."""
 
     ssid: bytes
     signal: int
     security: Security
     bands: tuple[str, ...]
     known: bool
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)

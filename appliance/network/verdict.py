@@ -27,6 +27,7 @@ NO_TRUST = "NET-014"
 WRONG_CLOCK = "NET-015"
 NOT_ALLOWED = "NET-016"
 BROKEN_OFF = "NET-017"
+NO_WPA3 = "NET-020"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,11 @@ VERDICTS: dict[str, Verdict] = {
             BROKEN_OFF,
             N_("The station's network service did not answer, or was interrupted."),
             N_("Try again; if it happens again, start the station again."),
+        ),
+        Verdict(
+            NO_WPA3,
+            N_("%(ssid)s asks for WPA3, which the station's radio cannot do."),
+            N_("Set the router to WPA2 and WPA3 (mixed mode), or choose another network."),
         ),
     )
 }

@@ -52,7 +52,10 @@ class Support:
                 metrics=self._figures(),
                 buffer=patient.buffer,
                 record=self._device.journal.record,
-                phones=[{"address": phone.address, **phone.steps} for phone in self._phones()],
+                phones=[
+                    {"address": phone.address, "wrong_key": phone.wrong_key, **phone.steps}
+                    for phone in self._phones()
+                ],
                 log=list(self._tail.history),
             )
             own = f"Meteor-{self._device.key.short_id}".encode()

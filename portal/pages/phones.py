@@ -15,6 +15,7 @@ from portal.sentences import N_
 from portal.view import FUNNEL, NOTHING, PhoneTrail, Sentence
 
 LABELS = {
+    "joined": N_("Came to the radio"),
     "lease": N_("Got an address"),
     "name": N_("Asked for a name"),
     "probe": N_("Looked for the internet"),
@@ -26,6 +27,10 @@ LABELS = {
 """What a person reads in place of a step's name."""
 
 ADVICE = {
+    "joined": N_(
+        "It is on the radio but has got no address. If it stays so, forget the network on the phone and join "
+        "again."
+    ),
     "lease": N_(
         "It has an address but has asked for no name. Unlock it, and switch off a VPN or a DNS server of "
         "its own."
@@ -46,6 +51,11 @@ ADVICE = {
     ),
 }
 """By the furthest step: what keeps the phone there, and what to do. After the last step there is nothing."""
+
+WRONG_KEY = N_(
+    "Wrong key: it was sent away. Forget the network on the phone and type the hotspot's key again."
+)
+"""In place of the advice for a phone that has joined and not more."""
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -72,7 +82,8 @@ def furthest(trail: PhoneTrail) -> str:
 
 def advice(trail: PhoneTrail) -> Sentence:
     """Why the phone stands where it stands and what to do; nothing for one that saw the answer."""
-    text = ADVICE.get(furthest(trail), "")
+    reached = furthest(trail)
+    text = WRONG_KEY if trail.wrong_key is not None and reached == "joined" else ADVICE.get(reached, "")
     return Sentence(text) if text else NOTHING
 
 
@@ -90,5 +101,6 @@ def _facts(trail: PhoneTrail) -> dict[str, Any]:
         "address": trail.address,
         "steps": {step: trail.steps.get(step) for step in FUNNEL},
         "reached": furthest(trail) or None,
+        "wrong_key": trail.wrong_key,
         "advice": str(advice(trail)) or None,
     }

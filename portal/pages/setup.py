@@ -15,6 +15,7 @@ from portal.pages.forms import posted, require_token, see_other
 from portal.pages.refused import status_of
 from portal.present import home
 from portal.render import page
+from portal.sentences import refusal
 from portal.ssid import display, to_hex
 from portal.view import Attempt, Network, Refusal
 
@@ -84,10 +85,13 @@ async def join_form(
     except Refusal as damaged:
         return await network_list(request, refused or damaged)
     choice = find((await _heard(request))[0], ssid) if ssid else None
+    status = status_of(refused)
+    if choice and choice.network.beyond:
+        refused = refused or refusal("NET-124")  # before a password is typed in vain
     return page(
         request,
         template,
-        status=status_of(refused),
+        status=status,
         form=form,
         choice=choice,
         name=display(ssid) if ssid else "",

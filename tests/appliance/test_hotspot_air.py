@@ -130,12 +130,25 @@ STORIES: list[tuple[str, list[str], list[bool]]] = [
 ]
 
 
+class Visits:
+    """Remembers who came, and how."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def joined(self, hardware: str) -> None:
+        self.seen.append(("joined", hardware))
+
+    def wrong_key(self, hardware: str) -> None:
+        self.seen.append(("wrong key", hardware))
+
+
 @pytest.mark.parametrize(("lines", "told"), [s[1:] for s in STORIES], ids=[s[0] for s in STORIES])
 def test_a_phone_that_went_without_an_address_did_not_get_in_unless_its_key_was_wrong(
     lines: list[str], told: list[bool]
 ) -> None:
     heard: list[bool] = []
-    newcomers = Newcomers("wlan0", heard.append)
+    newcomers = Newcomers("wlan0", heard.append, Visits())
     for line in lines:
         if line == "lease":
             newcomers.leased()
@@ -148,7 +161,7 @@ def test_a_phone_that_went_without_an_address_did_not_get_in_unless_its_key_was_
 
 def test_a_flood_of_phones_is_bounded() -> None:
     heard: list[bool] = []
-    newcomers = Newcomers("wlan0", heard.append)
+    newcomers = Newcomers("wlan0", heard.append, Visits())
     phones = [f"02:00:00:00:{number // 256:02x}:{number % 256:02x}" for number in range(MOST + 10)]
     for what in ("new", "del"):
         for phone in phones:
@@ -190,7 +203,7 @@ async def test_the_witness_hears_the_kernel_and_the_supplicant_until_the_first_p
     lines.touch()
     program(tmp_path, monkeypatch, f'[ "$*" = event ] || exit 1\nexec tail -f -n +1 {lines}\n')
     heard: list[bool] = []
-    witness = Witness(heard.append, sockets)
+    witness = Witness(heard.append, visits := Visits(), sockets)
     async with speaking(sockets) as spoken:
         witness.start("wlan0")
 
@@ -209,11 +222,12 @@ async def test_the_witness_hears_the_kernel_and_the_supplicant_until_the_first_p
         kernel(DEL, f"wlan0: new station {OTHER}", f"wlan0: del station {OTHER}")
         await until(lambda: heard == [False, False])
     assert caplog.text.count("with a wrong key") == 1
-    watching = witness._watching
     witness.leased()
     assert heard == [False, False, True]
-    assert watching is not None
-    await asyncio.wait([watching])
+    visits.seen.clear()
+    kernel(NEW, DEL)
+    await until(lambda: visits.seen == [("joined", PHONE)])
+    assert heard == [False, False, True], "the radio is proved; who comes is told all the same"
     await witness.stop()
 
 
@@ -229,10 +243,16 @@ async def test_without_the_supplicants_word_nobody_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    program(tmp_path, monkeypatch, "exec sleep 600\n")
-    witness = Witness(lambda _inside: None, tmp_path / "nowhere")
+    lines = tmp_path / "lines"
+    lines.touch()
+    program(tmp_path, monkeypatch, f"exec tail -f -n +1 {lines}\n")
+    heard: list[bool] = []
+    witness = Witness(heard.append, visits := Visits(), tmp_path / "nowhere")
     witness.start("wlan0")
     await until(lambda: "are not counted" in caplog.text)
+    lines.write_text(f"{NEW}\n{DEL}\n{NEW}\n")
+    await until(lambda: len(visits.seen) == 2)
+    assert heard == []
     await witness.stop()
 
 

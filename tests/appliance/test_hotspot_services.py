@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from ipaddress import IPv4Interface
@@ -54,9 +55,12 @@ def test_dnsmasq_has_no_upstream_and_one_interface() -> None:
 LINES: list[tuple[str, Trace | None]] = [
     (
         "dnsmasq-dhcp: DHCPACK(wlan0) 10.42.0.57 02:00:00:00:01:00 Anna's phone",
-        Trace("10.42.0.57", "lease"),
+        Trace("10.42.0.57", "lease", "02:00:00:00:01:00"),
     ),
-    ("dnsmasq-dhcp[7]: DHCPACK(ap0) 10.42.0.57 02:00:00:00:01:00", Trace("10.42.0.57", "lease")),
+    (
+        "dnsmasq-dhcp[7]: DHCPACK(ap0) 10.42.0.57 02:00:00:00:01:00",
+        Trace("10.42.0.57", "lease", "02:00:00:00:01:00"),
+    ),
     ("dnsmasq: query[A] captive.apple.com from 10.42.0.57", Trace("10.42.0.57", "name")),
     ("dnsmasq: query[type=65] www.google.com from 10.42.0.57", Trace("10.42.0.57", "name")),
     ("dnsmasq-dhcp: DHCPDISCOVER(wlan0) 02:00:00:00:01:00", None),
@@ -97,6 +101,56 @@ def test_the_phone_seen_last_comes_first_and_what_was_told_does_not_change() -> 
         ("a", {"lease": 1.0, "name": 3.0}),
         ("b", {"lease": 2.0}),
     ]
+
+
+HARDWARE = "02:00:00:00:01:00"
+
+
+def test_a_phone_without_an_address_has_a_row_that_its_address_takes_over() -> None:
+    clock = [0.0]
+    phones = Phones(lambda: clock[0])
+    clock[0] = 1.0
+    phones.joined(HARDWARE)
+    clock[0] = 2.0
+    phones.wrong_key(HARDWARE)
+    [trail] = phones.trails()
+    assert (dict(trail.steps), trail.wrong_key) == ({"joined": 1.0}, 2.0)
+    clock[0] = 3.0
+    phones.joined(HARDWARE.upper())
+    phones.leased(HARDWARE, "10.42.0.57")
+    phones.joined(HARDWARE)  # it was away for a moment
+    phones.saw("10.42.0.57", "name")
+    [trail] = phones.trails()
+    assert trail.address == "10.42.0.57"
+    assert dict(trail.steps) == {"joined": 1.0, "lease": 3.0, "name": 3.0}
+
+
+def test_no_hardware_address_is_kept_or_logged_and_another_program_names_it_differently(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    names = []
+    for phones in (Phones(lambda: 0.0), Phones(lambda: 0.0)):
+        phones.joined(HARDWARE)
+        phones.wrong_key(HARDWARE)
+        names.append(phones.trails()[0].address)
+    assert names[0] != names[1]
+    assert all(re.fullmatch("#[0-9a-f]{6}", name) for name in names)
+    assert HARDWARE not in caplog.text
+
+
+def test_made_up_hardware_addresses_push_out_no_phone_that_has_an_address_and_fill_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    phones = Phones(lambda: 0.0)
+    phones.joined(HARDWARE)
+    phones.leased(HARDWARE, "10.42.0.57")
+    for number in range(3 * MAX_PHONES):
+        phones.joined(f"02:00:00:00:02:{number:02x}")
+    assert len(phones.trails()) == MAX_PHONES
+    assert "10.42.0.57" in {trail.address for trail in phones.trails()}
+    assert caplog.text.count("joined") == MAX_PHONES
 
 
 def python(code: str, *mark: str) -> list[str]:

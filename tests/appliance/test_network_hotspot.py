@@ -80,6 +80,12 @@ def test_clients_that_fail_in_a_row_take_the_hotspot_a_rung_down() -> None:
     assert down == Ladder(Rung.WPA)
 
 
+def test_what_is_heard_from_the_air_never_opens_the_hotspot() -> None:
+    ladder = Ladder(Rung.WPA, open_allowed=True, failed_handshakes=HANDSHAKES - 1)
+    assert ladder.handshake_failed() is None
+    assert ladder.down() == Ladder(Rung.OPEN, open_allowed=True), "the station's own look does"
+
+
 COUNTRIES: list[tuple[list[str], str | None]] = [
     ([], None),
     (["DE"], None),

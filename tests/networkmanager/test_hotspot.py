@@ -21,6 +21,7 @@ from appliance.network.port import (
     JoinFailed,
     Security,
 )
+from appliance.network.sae import Sae
 from tests.appliance.workshop import until
 from tests.networkmanager.conftest import ScriptedProbe
 from tests.networkmanager.fake import (
@@ -264,6 +265,37 @@ async def test_joining_closes_the_hotspot_first(nm: FakeNetworkManager, port: Ne
     await port.join(Credentials(b"Home", "long enough", Security.WPA2, False))
     assert port.hotspot() is None
     assert len(nm.profiles) == 1
+
+
+class CannotWpa3:
+    """A radio without SAE."""
+
+    async def look(self, interface: str) -> Sae:
+        return Sae.CANNOT
+
+
+async def test_a_network_that_the_radio_cannot_join_leaves_the_hotspot_open_and_tries_nothing(
+    nm: FakeNetworkManager, probe: ScriptedProbe, quick: None
+) -> None:
+    network = NetworkManagerNetwork(
+        probe,
+        bus_address=nm.address,
+        services=Services(),
+        check=Check(nm, {"rsn"}),
+        commands=BusCommands(nm),
+        sae=CannotWpa3(),
+    )
+    await network.start()
+    nm.hear(Point(b"Modern", rsn=names.KEY_SAE))
+    [heard] = await network.scan()
+    assert (heard.security, heard.beyond) == (Security.WPA3, True)
+    await network.start_hotspot(INFO)
+    nm.calls.clear()
+    with pytest.raises(JoinFailed, match=verdict.NO_WPA3):
+        await network.join(Credentials(b"Modern", "long enough", Security.WPA3, False))
+    assert network.hotspot() == INFO
+    assert "ActivateConnection" not in nm.calls
+    await network.close()
 
 
 async def test_looking_for_known_networks_closes_the_hotspot_only_if_there_are_any(

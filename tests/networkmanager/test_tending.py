@@ -64,27 +64,18 @@ async def opened(nm: FakeNetworkManager, probe: ScriptedProbe, info: HotspotInfo
     await world.network.close()
 
 
-async def test_phones_that_do_not_get_in_take_the_hotspot_down_the_ladder_to_the_page_with_a_code(
-    nm: FakeNetworkManager, probe: ScriptedProbe
+@pytest.mark.parametrize("may_be_open", [True, False])
+async def test_phones_that_do_not_get_in_lead_to_the_last_protected_rung_and_never_to_an_open_hotspot(
+    nm: FakeNetworkManager, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture, may_be_open: bool
 ) -> None:
-    async with opened(nm, probe, replace(INFO, may_be_open=True)) as world:
-        for rung, below in (("rsn", "wpa"), ("wpa", "open")):
-            assert world.rung() == rung
+    async with opened(nm, probe, replace(INFO, may_be_open=may_be_open)) as world:
+        assert world.rung() == "rsn"
+        world.come(*[False] * HANDSHAKES)
+        await until(partial(world.is_on, "wpa"))
+        for _ in range(2):
             world.come(*[False] * HANDSHAKES)
-            await until(partial(world.is_on, below))
-        hotspot = world.network.hotspot()
-        assert hotspot is not None and hotspot.open, "the page asks for a code"
-        assert len(nm.profiles) == 1
-
-
-async def test_a_hotspot_that_may_not_be_open_stays_on_the_last_protected_rung(
-    nm: FakeNetworkManager, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with opened(nm, probe, INFO) as world:
-        world.come(*[False] * HANDSHAKES)
-        await until(lambda: world.rung() == "wpa")
-        world.come(*[False] * HANDSHAKES)
-        assert "there is no other protection to try" in caplog.text
+        assert caplog.text.count("ask for an open hotspot") == 2
+        assert not world.network._hotspot._unfit.is_set()
         assert world.network._hotspot.rung is Rung.WPA
         assert world.rung() == "wpa"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from portal.fakes import FakeStation
 from portal.forms import JoinForm, claim_code
 from portal.view import JoinRequest, Network, Refusal
+from tests.portal.phone import Phone
 
 HOME = b"Home".hex()
 
@@ -98,3 +100,21 @@ def test_secrets_do_not_appear_when_a_request_is_printed() -> None:
     form = JoinForm(network=HOME, password="canary-1", claim_code="canary-2")
     assert "canary" not in repr(form)
     assert "canary" not in repr(form.request(None))
+
+
+def test_a_network_of_wpa3_alone_is_refused_where_the_radio_cannot_do_it() -> None:
+    beyond = Network(b"Home", security="wpa3", beyond=True)
+    with pytest.raises(Refusal) as refused:
+        JoinForm(network="486f6d65", password="long enough").request(beyond)
+    assert refused.value.code == "NET-124"
+
+
+async def test_its_form_says_so_before_a_password_is_typed(phone: Phone, station: FakeStation) -> None:
+    async def heard(rescan: bool = False) -> list[Network]:
+        return [Network(b"Home", 80, "wpa3", "2.4", beyond=True)]
+
+    station.networks = heard  # type: ignore[method-assign]
+    page = await phone.open("/setup?network=486f6d65")
+    assert page.status == 200
+    assert "which the station's radio cannot do" in page.text
+    assert "WPA2 and WPA3 (mixed mode)" in page.text

@@ -65,6 +65,11 @@ async def test_help_is_there_in_every_phase_without_a_redirection(
     assert (await phone.open("/help")).path == "/help"
 
 
+async def test_help_does_not_lead_to_itself_and_a_code_s_page_leads_to_it(phone: Phone) -> None:
+    assert 'href="/help"' not in (await phone.open("/help")).html
+    assert 'href="/help"' in (await phone.open("/help/NET-001")).html
+
+
 async def test_loading_again_causes_no_storm(phone: Phone, station: FakeStation) -> None:
     await asyncio.gather(*(phone.open("/help") for _ in range(12)))
     assert looked(station) == 1

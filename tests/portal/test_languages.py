@@ -109,6 +109,16 @@ def test_a_hostile_value_cannot_become_part_of_the_sentence() -> None:
     assert said == f"Joined \u2068{hostile}\u2069 now"
 
 
+def test_numbers_inside_a_sentence_are_written_as_the_language_has_it() -> None:
+    german = load().get("de")
+    assert german is not None
+    found = german.say(Sentence("%(number)s GB", {"number": "2.0"}))
+    assert "2,0" in found
+    assert "1.234" in german.say(Sentence("%(number)s GB", {"number": "1234"}))
+    assert "2.0" in german.say(Sentence("%(version)s", {"version": "2.0"})), "a version is no number"
+    assert "many" in german.say(Sentence("%(number)s GB", {"number": "many"}))
+
+
 def test_a_missing_message_is_said_in_english() -> None:
     assert Language("de", gettext.NullTranslations()).tell("Connect") == "Connect"
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from portal.fakes import RUNNING, FakeStation
-from portal.pages.phones import ADVICE, LABELS, advice, furthest
+from portal.pages.phones import ADVICE, LABELS, WRONG_KEY, advice, furthest
 from portal.view import FUNNEL, NOTHING, PhoneTrail
 from tests.portal.phone import Phone
 
@@ -20,6 +20,7 @@ def test_every_step_has_a_word_and_every_step_but_the_last_an_advice() -> None:
 
 STANDS: list[tuple[tuple[str, ...], str]] = [
     ((), ""),
+    (("joined",), "joined"),
     (("lease",), "lease"),
     (("lease", "name"), "name"),
     (("probe", "lease"), "probe"),
@@ -43,11 +44,17 @@ def test_who_saw_the_answer_needs_no_advice() -> None:
     assert advice(PhoneTrail("10.42.0.5", {"result": 3.0})) is NOTHING
 
 
+def test_a_wrong_key_is_told_until_the_phone_has_an_address() -> None:
+    assert str(advice(PhoneTrail("#3f9a1c", {"joined": 1.0}, wrong_key=2.0))) == WRONG_KEY
+    got_in = PhoneTrail("10.42.0.5", {"joined": 1.0, "lease": 9.0}, wrong_key=2.0)
+    assert str(advice(got_in)) == ADVICE["lease"]
+
+
 async def test_the_page_has_a_row_per_phone_and_a_column_per_step(phone: Phone, station: FakeStation) -> None:
     station.trails = {"10.42.0.57": {"lease": 3.1, "name": 4.0, "probe": 200.0}}
     page = await phone.open("/phones")
     assert re.findall(r'<th scope="col"[^>]*>([^<]+)', page.html) == ["Phone", *LABELS.values()]
-    assert re.findall(r"<td>([^<]+)", page.html) == ["3 s", "4 s", "3 min", "–", "–", "–", "–"]
+    assert re.findall(r"<td>([^<]+)", page.html) == ["–", "3 s", "4 s", "3 min", "–", "–", "–", "–"]
     assert ADVICE["probe"] in page.text
     assert page.refresh is None, "it is loaded again by a link, not by itself"
 
@@ -87,12 +94,14 @@ async def test_the_same_is_there_for_programs(phone: Phone, station: FakeStation
                 "address": "10.42.0.80",
                 "steps": nothing | {"result": 9.0},
                 "reached": "result",
+                "wrong_key": None,
                 "advice": None,
             },
             {
                 "address": "10.42.0.57",
                 "steps": nothing | {"lease": 3.1},
                 "reached": "lease",
+                "wrong_key": None,
                 "advice": ADVICE["lease"],
             },
         ]

@@ -20,7 +20,7 @@ Step = Literal["lease", "name"]
 
 _LINE = re.compile(
     r"dnsmasq(?:-dhcp)?(?:\[\d+\])?: "
-    r"(?:DHCPACK\(\S+\) (?P<leased>[0-9.]+) |query\[\S+\] \S+ from (?P<asked>[0-9.]+)$)"
+    r"(?:DHCPACK\(\S+\) (?P<leased>[0-9.]+) (?P<hardware>\S+)|query\[\S+\] \S+ from (?P<asked>[0-9.]+)$)"
 )
 
 
@@ -30,6 +30,8 @@ class Trace:
 
     address: str
     step: Step
+    hardware: str = ""
+    """The hardware address of one that was given an address; not to be kept."""
 
 
 def command(program: str, interface: str, own: IPv4Interface, answer: str, leases: Path) -> list[str]:
@@ -67,5 +69,5 @@ def trace(line: str) -> Trace | None:
     if found is None:
         return None
     if leased := found["leased"]:
-        return Trace(leased, "lease")
+        return Trace(leased, "lease", found["hardware"])
     return Trace(found["asked"], "name")

@@ -50,7 +50,7 @@ class HotspotServer:
         self._child: Child | None = None
         self._own = ""
         self._observers: list[Callable[[bool], None]] = []
-        self._witness = Witness(self._tell)
+        self._witness = Witness(self._tell, phones)
 
     def observe(self, observer: Callable[[bool], None]) -> None:
         """Tells `observer` of each phone whether it got in, until the first one has."""
@@ -122,9 +122,11 @@ class HotspotServer:
     def _heard(self, line: str) -> None:
         seen = dnsmasq.trace(line)
         if seen is not None and seen.address != self._own:  # not the self-test's question
-            self._phones.tell(seen.address, seen.step)
-            if seen.step == "lease":
+            if seen.hardware:
+                self._phones.leased(seen.hardware, seen.address)
                 self._witness.leased()
+            else:
+                self._phones.tell(seen.address, seen.step)
 
 
 async def _nft(rules: str) -> None:

@@ -23,7 +23,7 @@ from appliance.network.networkmanager.hotspot_ports import (
     HotspotServices,
     NoServices,
 )
-from appliance.network.networkmanager.joining import Joiner, speaking_of
+from appliance.network.networkmanager.joining import Joiner, refuse_wpa3, speaking_of
 from appliance.network.networkmanager.ladder import Ladder
 from appliance.network.networkmanager.profiles import StoredProfile
 from appliance.network.networkmanager.radio import Radio
@@ -33,6 +33,7 @@ from appliance.network.networkmanager.watch import HOLD_S, LinkWatch
 from appliance.network.port import Credentials, HotspotFailed, HotspotInfo, JoinFailed, Link, Network
 from appliance.network.probe import Probe
 from appliance.network.recovery import reconnection_order
+from appliance.network.sae import Believe, Sae, SaeLook
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +60,14 @@ class NetworkManagerNetwork:
         look_seconds: float = LOOK_S,
         dedicated: bool = True,
         allow_open: bool = False,
+        sae: SaeLook | None = None,
     ) -> None:
         """`bus_address` is D-Bus's, None for the system bus; `hold_seconds` how long a restart of
         NetworkManager may take without being noticed, `look_seconds` how often it is looked whether the
         hotspot is still in the air. On a machine that is not `dedicated` to the station,
         `forget_all` leaves the networks that somebody else has stored."""
         self._dedicated = dedicated
+        self._sae = sae or Believe()
         self._look_seconds = look_seconds
         self._allow_open = allow_open
         self._borrowed: bytes | None = None
@@ -119,12 +122,20 @@ class NetworkManagerNetwork:
         if rescan or not (self._radio.points() or self._hotspot.heard):
             await self._radio.rescan()
         points = [*self._radio.points(), *self._hotspot.heard]
-        return networks(points, set(await self.stored()), self._radio.bands)
+        sae = await self._can_wpa3()
+        return networks(points, set(await self.stored()), self._radio.bands, sae=sae)
+
+    async def _can_wpa3(self) -> bool:
+        interface = self._radio.interface
+        return interface is None or await self._sae.look(interface) is not Sae.CANNOT
 
     async def join(self, credentials: Credentials) -> Link:
         async with self._one_radio:
+            sae = await self._can_wpa3()
+            if not sae:  # while the hotspot is still open
+                refuse_wpa3(credentials, [*self._radio.points(), *self._hotspot.heard])
             await self._hotspot.stop()
-            await self._joiner.join(credentials)
+            await self._joiner.join(credentials, sae=sae)
             self._last, self._borrowed = credentials.ssid, None
             log.info("joined %r", credentials.ssid)
             return self.link()

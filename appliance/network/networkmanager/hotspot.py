@@ -157,16 +157,19 @@ class Hotspot:
         if inside:
             self._ladder = self._ladder.client_came_in()
             return
-        allowed = self._ladder.open_allowed or self._open.info.may_be_open
-        after = replace(self._ladder, open_allowed=allowed).handshake_failed()
+        after = self._ladder.handshake_failed()
         if after is None:
-            log.warning("phones come and do not get in, and there is no other protection to try")
+            log.warning(
+                "phones come and do not get in as %s; if it is the radio, ask for an open hotspot"
+                " (network.hotspot_open, or hotspot = open in meteor.txt) or use a cable",
+                self._ladder.rung.value,
+            )
             self._ladder = replace(self._ladder, failed_handshakes=0)
             return
         if after.rung is not self._ladder.rung:
             log.warning("phones come and do not get in as %s", self._ladder.rung.value)
             self._unfit.set()
-        self._ladder = replace(after, open_allowed=self._ladder.open_allowed)
+        self._ladder = after
 
     async def _climb_down(self, info: HotspotInfo, points: list[AccessPoint]) -> None:
         ladder = self._first_rung(info)

@@ -63,15 +63,18 @@ class Joiner:
         self._profiles = profiles
         self._watch = watch
 
-    async def join(self, credentials: Credentials) -> None:
-        """Raises `JoinFailed`; then, and when cancelled, the network of before is back."""
+    async def join(self, credentials: Credentials, *, sae: bool = True) -> None:
+        """Raises `JoinFailed`; then, and when cancelled, the network of before is back. `sae` is whether the
+        radio can do WPA3."""
         check_before(credentials)
         with speaking_of(credentials.ssid):
             await self._radio.wake(credentials.ssid)
             points = await self._look_for(credentials)
             _check_on_air(credentials, points)
+            if not sae:
+                refuse_wpa3(credentials, points)
             with self._watch.busy():
-                await self._try_and_keep(credentials, ways_in(credentials, points))
+                await self._try_and_keep(credentials, ways_in(credentials, points, sae=sae))
 
     async def again(self, stored: StoredProfile) -> None:
         """Activates a stored profile. Raises `JoinFailed`."""
@@ -207,6 +210,16 @@ def check_before(credentials: Credentials) -> None:
         raise JoinFailed(verdict.IMPOSSIBLE_PASSWORD, credentials.ssid)
     if credentials.security is Security.WPA2 and not can_be_wpa2(passphrase):
         raise JoinFailed(verdict.IMPOSSIBLE_PASSWORD, credentials.ssid)
+
+
+def refuse_wpa3(credentials: Credentials, points: list[AccessPoint]) -> None:
+    """For a radio that cannot do it. Raises `JoinFailed` for a network that asks for nothing else."""
+    if credentials.security in (Security.OPEN, Security.ENTERPRISE):
+        return
+    protected = [p for p in named(points, credentials.ssid) if p.security is not Security.OPEN]
+    only = all(p.security is Security.WPA3 for p in protected)
+    if only and (protected or credentials.security is Security.WPA3):
+        raise JoinFailed(verdict.NO_WPA3, credentials.ssid)
 
 
 def _check_on_air(credentials: Credentials, points: list[AccessPoint]) -> None:

@@ -2,6 +2,10 @@
 
 Why there is a ladder: some radios of Raspberry Pis cannot install the keys that protected management frames
 need, and others not even those of WPA2 in access-point mode (raspberrypi/linux#7247, firmware-nonfree#59).
+
+What is heard from the air can be made up by anybody near, so it never opens the hotspot. It leads to WPA,
+which has the same key and the same cipher (CCMP); the last step is taken only when the station itself sees
+that its radio does not transmit, or where a person asked for it.
 """
 
 from __future__ import annotations
@@ -40,11 +44,13 @@ class Ladder:
         return None
 
     def handshake_failed(self) -> Ladder | None:
-        """After a phone did not get in; a step down, or the same rung, or None at the end."""
+        """After a phone did not get in; a step down, or the same rung, or None at the end. Never `OPEN`."""
         if self.proven:
             return self
         after = replace(self, failed_handshakes=self.failed_handshakes + 1)
-        return after if after.failed_handshakes < HANDSHAKES else self.down()
+        if after.failed_handshakes < HANDSHAKES:
+            return after
+        return self.down() if self.rung is Rung.WPA2 else None
 
     def client_came_in(self) -> Ladder:
         """This rung works."""

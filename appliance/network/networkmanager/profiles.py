@@ -43,12 +43,15 @@ class KeyManagement(Enum):
     EAP = ("wpa-eap", names.PMF_DEFAULT)
 
 
-def ways_in(credentials: Credentials, points: Iterable[AccessPoint]) -> list[KeyManagement]:
+def ways_in(
+    credentials: Credentials, points: Iterable[AccessPoint], *, sae: bool = True
+) -> list[KeyManagement]:
     """What to try, in this order. `points` are the transmitters of the network that were seen.
 
     NetworkManager offers SAE with `wpa-psk` too when the supplicant claims it, so a mixed network is first
     tried so. Radios that claim SAE and cannot do it are the reason for the second way: protected management
-    frames off, which leaves plain WPA2 (raspberrypi/linux#7634).
+    frames off, which leaves plain WPA2 (raspberrypi/linux#7634). Where the radio says that it cannot (`sae`),
+    that is the only one.
     """
     seen = list(points)
     if credentials.security is Security.OPEN:
@@ -57,12 +60,14 @@ def ways_in(credentials: Credentials, points: Iterable[AccessPoint]) -> list[Key
         return [KeyManagement.EAP]
     if any(point.psk for point in seen):
         mixed = any(point.sae for point in seen)
+        if mixed and not sae:
+            return [KeyManagement.PSK_ONLY]
         return [KeyManagement.PSK, KeyManagement.PSK_ONLY] if mixed else [KeyManagement.PSK]
     if any(point.sae for point in seen):
         return [KeyManagement.SAE]
     if credentials.security is Security.WPA3:
         return [KeyManagement.SAE, KeyManagement.PSK]
-    return [KeyManagement.PSK, KeyManagement.SAE]
+    return [KeyManagement.PSK, KeyManagement.SAE] if sae else [KeyManagement.PSK]
 
 
 def station_profile(
