@@ -110,7 +110,7 @@ class World:
             shelf=self.shelf,
             finder=finder,
             sources=lambda origin: FolderSource(Path(origin) if origin else self.source),
-            look=lambda: self.sees(self.backend.process),
+            look=lambda: self.sees(self.backend.running()),
             time=self.time,
             pause=self.time.pause,
         )
