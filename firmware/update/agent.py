@@ -69,9 +69,12 @@ class Agent:
     # --- what is asked of it ------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """After a start: finds out where to go on. Counts as one write, so that a loop is seen."""
+        """After a start: finds out where to go on. Counts as one write, so that a loop is seen.
+
+        An update that only waits for its time is no loop, however often somebody looks at it.
+        """
         book = self.book
-        if book.state is State.IDLE:
+        if book.state in (State.IDLE, State.AVAILABLE):
             return
         pointed = self._backend.pointed()
         state = resume(book.state, self._version, pointed=pointed, installed=self._backend.installed())
@@ -283,7 +286,7 @@ class Agent:
         version, failed = self._version, dict(memory.failed)
         retry = book.manifest.retry if book.manifest else memory.retry
         kept = book.state is State.COMMITTED
-        if not kept and book.reason is not None and book.reason.cause.blames:
+        if not kept and book.reason is not None and self._blames(book.reason):
             failed[version] = max(retry, failed.get(version, 0))
         ended = Ended(
             job=book.job,
@@ -302,6 +305,10 @@ class Agent:
             previous=book.former if kept else "" if memory.previous == book.former else memory.previous,
             history=(*memory.history, ended)[-HISTORY_LENGTH:],
         )
+
+    def _blames(self, reason: Reason) -> bool:
+        """Whether the version is not tried again: it was tried, or it cannot even be unpacked."""
+        return reason.cause.blames and (bool(self.book.former) or reason.code == "UPD-016")
 
     def _tidy(self) -> None:
         """Only what runs, what the next start runs, and the former version stay."""

@@ -31,7 +31,7 @@ class Finder:
     def __init__(
         self, shelf: Shelf, shipped: bytes, station: Station, time: Time, zone: tzinfo = UTC
     ) -> None:
-        """`shipped` is the root document that came with the program."""
+        """`shipped` is the root document that came with the program; `zone` is None for the machine's own."""
         self._shelf, self._shipped, self._station = shelf, shipped, station
         self._time, self._zone = time, zone
 

@@ -6,7 +6,7 @@ from firmware.update.sight import Sight
 
 ORDER = 1
 CODE = "UPD-017"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def well(before: Sight, now: Sight, earlier: Sight | None) -> bool:

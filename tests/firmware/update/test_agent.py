@@ -277,6 +277,59 @@ def test_a_version_that_is_well_and_ill_by_turns_is_taken_back(made: World) -> N
     assert made.results == [(NEW, "taken_back", "UPD-022")]
 
 
+def test_a_program_that_crashes_again_and_again_is_taken_back_however_well_it_looks(made: World) -> None:
+    made.publish()
+    turns = iter(range(10_000))
+    made.sees = lambda running: msgspec.structs.replace(WELL, ticks=next(turns) % 20 if running == NEW else 1)
+    made.live()
+    assert made.results == [(NEW, "taken_back", "UPD-017")]
+
+
+def test_failures_that_take_turns_end_the_patience_as_well(made: World) -> None:
+    """Dead at one look, silent at the next: a service manager that starts it anew and anew."""
+    made.publish()
+    looks = iter(range(10_000))
+
+    def look(running: str | None) -> Sight:
+        if running == OLD:
+            return WELL
+        return Sight(alive=next(looks) % 2 == 0, free=1 << 30)
+
+    made.sees = look
+    began = made.time.now
+    made.live()
+    assert made.results == [(NEW, "taken_back", "UPD-017")]
+    assert made.time.now - began < 3600
+
+
+def test_an_update_that_waits_for_weeks_is_not_taken_for_a_loop(made: World) -> None:
+    made.publish(rollout={"percentage": 0})
+    for _ in range(100):
+        agent = made.agent()
+        agent.recover()
+        assert agent.check() is None
+        assert code(agent.run()) == "UPD-011"
+    made.publish()
+    made.live()
+    assert made.results == [(NEW, "installed", "")]
+
+
+def test_a_disk_that_stays_full_gives_the_update_up_and_does_not_blame_the_version(made: World) -> None:
+    made.publish()
+    agent = made.agent()
+    agent.check(asked=True)
+    agent.step()
+    made.backend.free = lambda: 0  # type: ignore[method-assign]
+    while not made.results:
+        agent = made.agent()
+        agent.recover()
+        agent.run()
+    assert made.results == [(NEW, "given_up", "UPD-027")]
+    del made.backend.free
+    made.live()
+    assert made.results[-1] == (NEW, "installed", "")
+
+
 def test_a_version_that_does_not_come_up_is_taken_back(made: World) -> None:
     made.publish()
     made.backend.broken.add(NEW)
