@@ -184,7 +184,7 @@ def lines(values: dict[str, Any]) -> list[str]:
     """The answer for a person."""
     if "history" in values:
         rows = [
-            f"{each['at'] or 'at an unknown time'}  {each['former'] or '–'} → {each['version']}"
+            f"{each['at'] or 'time not known'}  {each['former'] or '–'} → {each['version']}"
             f"  {each['result']}{_why(each['reason'])}"
             for each in values["history"]
         ]
@@ -203,7 +203,7 @@ def lines(values: dict[str, Any]) -> list[str]:
     if (job := values.get("job")) is not None:
         told.append(f"update       {job['version']}: {job['sentence']}{_why(job['reason'])}")
     if (reason := values.get("reason")) is not None and (job is None or job["reason"] != reason):
-        told.append(f"{reason['sentence']} {reason['action']} ({reason['code']})")
+        told.append(" ".join(filter(None, [reason["sentence"], reason["action"], f"({reason['code']})"])))
     return told or ["There is no update."]
 
 

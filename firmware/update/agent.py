@@ -114,9 +114,9 @@ class Agent:
         former = memory.previous
         if self.book.state is not State.IDLE or former not in self._backend.installed():
             return because("UPD-030")
-        self._write(
-            Book(state=State.ROLLING_BACK, job=secrets.token_hex(8), former=former, reason=because("UPD-029"))
-        )
+        job, version = secrets.token_hex(8), memory.version
+        going = Book(state=State.ROLLING_BACK, job=job, version=version, former=former)
+        self._write(msgspec.structs.replace(going, reason=because("UPD-029")))
         return None
 
     def run(self) -> Reason | None:
@@ -331,7 +331,7 @@ class Agent:
     @property
     def _version(self) -> str:
         """The version that comes, or that goes when a person asked for the former one."""
-        return self.book.manifest.version if self.book.manifest else self._shelf.memory().version
+        return self.book.manifest.version if self.book.manifest else self.book.version
 
     @property
     def _result(self) -> str:

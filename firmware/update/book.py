@@ -48,12 +48,14 @@ class State(StrEnum):
 class Book(msgspec.Struct, frozen=True, kw_only=True):
     """`former` ran before, and is what a roll-back goes to. `stores` counts writes of this update.
 
+    `version` is the one that goes when a person asked for the former one; else the manifest names what comes.
     `failures` counts downloads in a row that broke off.
     """
 
     state: State = State.IDLE
     job: str = ""
     manifest: Manifest | None = None
+    version: str = ""
     asked: bool = False
     origin: str = ""
     former: str = ""
