@@ -85,7 +85,7 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
         "duty": _duty(snapshot.duty, language),
         "led": _led(snapshot.led, language),
         "host": _host(snapshot.host, language),
-        "update": _update(snapshot.update, language),
+        "release": _update(snapshot.update, language),
         "recording": {"events": language.number(snapshot.recording.events)},
         "log": "\n".join(snapshot.log),
         "as_of": clock_time(now, language),

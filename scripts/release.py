@@ -156,7 +156,7 @@ def main(words: Sequence[str] | None = None) -> None:
     again.add_argument("folder", type=Path, help="the folder that stations read")
     out = commands.add_parser("publish")
     out.add_argument("folder", type=Path, help="the folder that stations read")
-    out.add_argument("runtime", type=Path, help="the folder with the program, `run` at its top")
+    out.add_argument("runtime", type=Path, help="the program as it lies in the folder of a version")
     out.add_argument("--key", type=Path, required=True, help="the release key, KEYS/release-1.pem")
     out.add_argument("--version", required=True)
     out.add_argument("--serial", type=int, required=True, help="one more than the manifest before")

@@ -10,11 +10,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from appliance.control import Control, serve
+from appliance.commandline.show import _update
+from appliance.control import Control, describe, serve
 from appliance.station import Station
 from appliance.updates.look import look
 from appliance.updates.web import WebSource
-from firmware.update.reasons import Refused
+from firmware.update.book import State
+from firmware.update.jobs import Job, keep_job
+from firmware.update.reasons import Refused, because
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import station
 
@@ -68,3 +71,19 @@ async def test_a_running_station_is_seen_through_its_doors(tmp_path: Path, cloud
 
 def control(made: Station) -> Control:
     return Control(made.front, made.device.client.url, made.start_over)
+
+
+async def test_status_tells_the_update_of_another_process(tmp_path: Path, cloud: FakeCloud) -> None:
+    async with station(tmp_path, cloud.url) as made:
+        made.paths.updates.mkdir()
+        keep_job(
+            made.paths.updates,
+            Job(id="7", version="1.1.0", state=State.AVAILABLE, reason=because("UPD-011", percentage="5")),
+        )
+        await made.board.gather()
+        told = describe(made.board.snapshot())["update"]
+    assert (told["version"], told["code"], told["job"]) == ("1.1.0", "UPD-011", "7")
+    assert told["reason"] == "The update goes to 5 % of all stations so far."
+    assert _update({"update": told}) == [
+        "update       1.1.0: An update is there. (0 %) The update goes to 5 % of all stations so far. (UPD-011)"
+    ]
