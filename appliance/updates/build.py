@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from appliance import hardware
-from appliance.files import private_folder
 from appliance.paths import Paths
 from appliance.settings import Settings
 from appliance.updates.look import look
 from appliance.updates.web import WebSource
+from buffer.folders import durable_folder
 from firmware.board import read_board
 from firmware.fingerprint import hardware_id
 from firmware.update.agent import Agent
@@ -37,7 +37,7 @@ class NotSetUp(Exception):
 @contextmanager
 def held(shelf: Shelf) -> Iterator[None]:
     """The right to work. It ends with the process, however that ends. Raises `Busy`."""
-    private_folder(shelf.folder)
+    durable_folder(shelf.folder)
     handle = os.open(shelf.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
