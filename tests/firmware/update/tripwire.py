@@ -28,6 +28,8 @@ class Tripwire:
         self._at, self._how, self._power = at, how, power
         self._paths: dict[int, str] = {}
         self._unflushed: set[str] = set()
+        self._folders: dict[int, str] = {}
+        self._renamed: list[tuple[str, str, str | bytes | None]] = []
         self._real = {name: getattr(os, name) for name in CALLS}
 
     @contextmanager
@@ -49,7 +51,10 @@ class Tripwire:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if name == "open" and not args[1] & WRITING:
-                return real(*args, **kwargs)
+                handle = real(*args, **kwargs)
+                self._paths.pop(handle, None)
+                self._folders[handle] = str(args[0])
+                return handle
             if self.hit and self._how != "full":
                 raise Killed
             self.count += 1
@@ -74,9 +79,14 @@ class Tripwire:
     def _do(self, name: str, real: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if name == "fsync":
             self._unflushed.discard(self._paths.get(args[0], ""))
+            folder = self._folders.get(args[0])
+            self._renamed = [each for each in self._renamed if os.path.dirname(each[1]) != folder]
             return None  # the disk need not really be asked
+        if name in ("replace", "rename"):
+            self._renamed.append((str(args[0]), str(args[1]), _content(str(args[1]))))
         done = real(*args, **kwargs)
         if name == "open":
+            self._folders.pop(done, None)
             self._paths[done] = str(args[0])
         elif name == "write":
             self._unflushed.add(self._paths.get(args[0], ""))
@@ -85,7 +95,21 @@ class Tripwire:
         return done
 
     def _lose(self) -> None:
-        """What was written and not flushed is gone after a power cut."""
+        """After a power cut: what was not flushed is empty; a name whose folder was not is the former."""
         for path in self._unflushed:
             if Path(path).is_file():
                 os.truncate(path, 0)
+        for source, target, before in reversed(self._renamed):
+            if os.path.lexists(target):
+                os.rename(target, source)
+            if isinstance(before, bytes):
+                Path(target).write_bytes(before)
+            elif before is not None:
+                Path(target).symlink_to(before)
+
+
+def _content(path: str) -> str | bytes | None:
+    """What a name leads to, so that it can be put back: a link's text, a file's bytes, None for nothing."""
+    if Path(path).is_symlink():
+        return str(Path(path).readlink())
+    return Path(path).read_bytes() if Path(path).is_file() else None
