@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _information_commands(commands)
     _help_commands(commands)
     _event_commands(commands)
+    _update_commands(commands)
     return parser
 
 
@@ -164,6 +165,23 @@ def _export_command(buffer: Any) -> None:
     export.add_argument("--file", type=Path, help="this file instead of the station's buffer")
     export.add_argument("--force", action="store_true", help="also into a folder that is not empty")
     export.add_argument("--json", action="store_true", help="for programs")
+
+
+def _update_commands(commands: Any) -> None:
+    update = commands.add_parser("update", help="new versions of this program").add_subparsers(required=True)
+    for name, text in (
+        ("check", "whether there is a new version for this station"),
+        ("status", "what runs, and how far an update is"),
+        ("install", "install the new version now, and wait until it is kept or taken back"),
+        ("rollback", "go back to the version before"),
+        ("history", "the updates of the past"),
+        ("work", "go on with an update that was cut, and install what is due; for the service manager"),
+    ):
+        parser = _add(update, name, _update, text)
+        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.set_defaults(action=name, folder=None)
+        if name in ("check", "install"):
+            parser.add_argument("--from", dest="folder", type=Path, metavar="FOLDER", help="a USB stick")
 
 
 def _seconds(text: str) -> float:
@@ -362,6 +380,17 @@ def _event_send(arguments: argparse.Namespace, settings: Settings) -> Exit:
 
     print(_await(send(settings, arguments.files, arguments.type, arguments.priority, arguments.time)))
     return Exit.OK
+
+
+def _update(arguments: argparse.Namespace, settings: Settings) -> Exit:
+    from appliance.commandline import update
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    values, code = update.run(arguments.action, settings, arguments.folder, tell)
+    _print(arguments, values, update.lines)
+    return code
 
 
 def _await(work: Coroutine[Any, Any, str]) -> str:

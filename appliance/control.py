@@ -57,6 +57,7 @@ class Control:
         app.add_routes(
             [
                 web.get("/status", self._status),
+                web.get("/well", self._well),
                 web.get("/doctor", self._doctor),
                 web.get("/support-bundle", self._support_bundle),
                 web.post("/register", self._register),
@@ -74,6 +75,9 @@ class Control:
 
     async def _status(self, _request: web.Request) -> web.Response:
         return _json(describe(self._front.snapshot()))
+
+    async def _well(self, _request: web.Request) -> web.Response:
+        return _json(await self._front.well())
 
     async def _doctor(self, _request: web.Request) -> web.Response:
         return _json({"findings": told(await self._front.diagnose())})

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from appliance.conductor import Conductor
 from appliance.device import Device
@@ -20,6 +21,7 @@ from appliance.support.running import Support
 from appliance.technician import Technician
 from buffer.drain import Progress
 from buffer.drains import Drains
+from buffer.errors import StoreError
 from buffer.listing import Depth
 from buffer.store import Store
 from portal import view
@@ -83,6 +85,7 @@ class Front:
         self._figures = figures
         self._phones = phones
         self._key_check = KeyCheck()
+        self._turns = 0
         self._technician = technician
         # What stands behind the technician's PIN is not this file's affair.
         self.check_pin = technician.check_pin
@@ -104,6 +107,26 @@ class Front:
     def snapshot(self) -> Snapshot:
         """The picture now."""
         return self._board.snapshot()
+
+    async def well(self) -> dict[str, Any]:
+        """What a new version must show before it is kept; one small write shows that events can be stored."""
+        try:
+            await self._store.try_again()
+        except StoreError:
+            stored = False
+        else:
+            stored = True
+        self._turns += 1
+        device, gathered = self._device, self._board.gathered
+        return {
+            "ticks": self._turns,
+            "buffer": stored,
+            "migrated": True,
+            "network": device.network.link().online,
+            "cloud": device.claimed and device.heartbeat.heard,
+            "clock": device.time.system.quality().synchronized,
+            "free": gathered.host.disk.free if gathered is not None else None,
+        }
 
     def metrics(self) -> str:
         """The figures in the OpenMetrics text format."""

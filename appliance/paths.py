@@ -98,6 +98,11 @@ class Paths:
         return self.state / "clock"
 
     @property
+    def updates(self) -> Path:
+        """How far an update came, the past ones, and files on their way."""
+        return self.data / "update"
+
+    @property
     def buffer(self) -> Path:
         """Messages and media."""
         return self.data / "buffer"

@@ -115,6 +115,21 @@ class LogSection(Section, frozen=True):
     format: Literal["text", "json"] = "text"
 
 
+class UpdateSection(Section, frozen=True):
+    """Where new versions of this program come from, and where they lie.
+
+    `folders` keeps versions side by side below `root` and has `unit` started anew by systemd; `none` leaves
+    updates to others. `source` is a web address or a folder, `trust` the file with the root keys.
+    """
+
+    backend: Literal["none", "folders"] = "none"
+    source: str = ""
+    channel: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")] = "stable"
+    trust: str = "/usr/share/meteor-appliance/1.root.json"
+    root: str = "/"
+    unit: str = "meteor-appliance.service"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings, validated."""
 
@@ -125,6 +140,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     buffer: BufferSection = BufferSection()
     sources: SourcesSection = SourcesSection()
     log: LogSection = LogSection()
+    update: UpdateSection = UpdateSection()
 
     @property
     def data_dir(self) -> Path:
@@ -299,6 +315,10 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
         refuse("network.check_url", fault)
     if (country := settings.network.country) and country not in CODES:
         refuse("network.country", f"{country!r} is no country. Write its two capital letters, like DE.")
+    if (origin := settings.update.source).startswith(("http:", "https:")) and (
+        fault := address_problem(origin, allow_plain_http=settings.cloud.allow_plain_http)
+    ):
+        refuse("update.source", fault)
     named = {
         "cloud.ca_certificate": settings.cloud.ca_certificate,
         "network.scenario": settings.network.scenario,

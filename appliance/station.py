@@ -214,7 +214,7 @@ def build(
     conductor = Conductor(lifecycle, stages, journal, time.now)
     host = HostTelemetry(paths.data)
     governor = Governor(drain, client.meter, lambda: board.supplies(), clock.monotonic, store.spare)
-    board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail)
+    board = StatusBoard(device, conductor, store, drain, governor, host, intakes, spool, tail, paths.updates)
     condition.attach(device, board, conductor, drain, governor)
     whereabouts = Whereabouts(network, announcer, panel, settings.portal.port, board.announce)
     announcer.observe(whereabouts.named)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from appliance import __version__, renewal_notices, sentences
@@ -27,6 +28,7 @@ from appliance.recognised import explained, reason
 from appliance.sources.spool import Spool
 from appliance.telemetry.collector import Collector
 from appliance.telemetry.host import HostFacts, HostTelemetry
+from appliance.updates.shown import shown_update
 from appliance.uplink.time import CloudTime
 from appliance.whereabouts import pages_url
 from buffer.breaker import BreakerSnapshot, BreakerState
@@ -83,8 +85,10 @@ class StatusBoard:
         intakes: IntakeLog,
         spool: Spool,
         tail: Tail,
+        updates: Path,
     ) -> None:
         self._device = device
+        self._updates = updates
         self._conductor = conductor
         self._drain = drain
         self._governor = governor
@@ -99,6 +103,7 @@ class StatusBoard:
         self._news = Latest(0)
         self._trouble: StoreError | None = None
         self._base_path_problem: Sentence | None = None
+        self._update = view.Update()
         self.gathered: Gathered | None = None
 
     # --- following ---------------------------------------------------------------------------------------
@@ -107,6 +112,7 @@ class StatusBoard:
         """Looks at the buffer and the host now; what hangs is shown as it was before."""
         intake = await self._intake_of.facts()
         self.gathered = Gathered(await self._depth(), await self._host_facts_of.facts(), intake)
+        self._update = await asyncio.to_thread(shown_update, self._updates)
         self._device.panel.degraded(self._degraded())
         return self.gathered
 
@@ -221,6 +227,7 @@ class StatusBoard:
             warnings=tuple(self._warnings()),
             log=tuple(self._tail.lines),
             version=__version__,
+            update=self._update,
         )
 
     def _attempt(self) -> view.Attempt | None:

@@ -6,13 +6,13 @@ How each holding is removed is not known here: whoever owns it hands in a remove
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from firmware.durable import sync_folder, write_durably
 from firmware.errors import ResetFailed
 
 log = logging.getLogger(__name__)
@@ -137,17 +137,11 @@ class FactoryReset:
 
     def _mark(self, extent: Extent) -> None:
         """Put the marker on disk, for certain, before anything is removed."""
-        fresh = self._marker.with_name(self._marker.name + ".new")
-        with fresh.open("w") as file:
-            file.write(wish_text(extent))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._marker)
-        _sync_folder(self._marker.parent)
+        write_durably(self._marker, wish_text(extent).encode())
 
     def _unmark(self) -> None:
         self._marker.unlink()
-        _sync_folder(self._marker.parent)
+        sync_folder(self._marker.parent)
 
     def _pending(self) -> Extent | None:
         """How much the pending reset removes; None without one."""
@@ -171,11 +165,3 @@ def _read_wish(data: bytes) -> Extent:
         return Extent.ALL if wished.get("purge") is True else Extent.OWNER
     except (ValueError, TypeError, AttributeError):
         return Extent.OWNER
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

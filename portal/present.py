@@ -16,7 +16,19 @@ from portal.answers import answers
 from portal.languages import Language
 from portal.measures import ago, clock_source, clock_time, duration, measure, size, unknown
 from portal.sentences import N_, TITLES
-from portal.view import PRIORITIES, TONES, Attempt, Breaker, Duty, Host, Led, NetworkInfo, Snapshot, Waiting
+from portal.view import (
+    PRIORITIES,
+    TONES,
+    Attempt,
+    Breaker,
+    Duty,
+    Host,
+    Led,
+    NetworkInfo,
+    Snapshot,
+    Update,
+    Waiting,
+)
 
 _HOME = {
     "uninitialized": "/progress",
@@ -78,6 +90,7 @@ def shown(snapshot: Snapshot, language: Language) -> dict[str, Any]:
         "duty": _duty(snapshot.duty, language),
         "led": _led(snapshot.led, language),
         "host": _host(snapshot.host, language),
+        "release": _update(snapshot.update, language),
         "recording": {"events": language.number(snapshot.recording.events)},
         "log": "\n".join(snapshot.log),
         "as_of": clock_time(now, language),
@@ -153,6 +166,16 @@ def _duty(duty: Duty, language: Language) -> dict[str, str]:
         return {"level": "–", "meaning": ""}
     level = language.tell(N_("%(level)s of 4"), level=language.number(duty.level))
     return {"level": level, "meaning": language.say(duty.meaning)}
+
+
+def _update(update: Update, language: Language) -> dict[str, str]:
+    done = _number(update.percent, PERCENT, language)
+    return {
+        "version": update.version or "–",
+        "step": language.say(update.step),
+        "percent": "–" if update.result or not update.version else done,
+        "reason": language.say(update.reason, update.action) or "–",
+    }
 
 
 def _clock(snapshot: Snapshot, language: Language) -> dict[str, str]:

@@ -242,6 +242,24 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """The update that goes on, or the last one; `version` is empty if there was none.
+
+    `result` is empty while it goes on, then installed, taken_back or given_up.
+    """
+
+    version: str = ""
+    former: str = ""
+    step: Sentence = NOTHING
+    percent: int = 0
+    reason: Sentence = NOTHING
+    action: Sentence = NOTHING
+    code: str = ""
+    result: str = ""
+    job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent picture of the station; every page and the status JSON are drawn from it alone."""
 
@@ -275,6 +293,7 @@ class Snapshot:
     warnings: tuple[Notice, ...] = ()
     log: tuple[str, ...] = ()
     version: str = ""
+    update: Update = Update()
 
 
 FINDINGS = ("fail", "warn", "unknown", "ok")

@@ -75,9 +75,15 @@ def seal_by_all(
 
 
 def unseal(
-    envelope: Envelope, keys: Mapping[str, Ed25519PublicKey], payload_type: str = CONFIG_TYPE
+    envelope: Envelope,
+    keys: Mapping[str, Ed25519PublicKey],
+    payload_type: str = CONFIG_TYPE,
+    threshold: int = 1,
 ) -> bytes:
-    """The payload, if one pinned key signed it. Raises `EnvelopeRefused`."""
+    """The payload, if `threshold` different pinned keys signed it. Raises `EnvelopeRefused`.
+
+    Two names of one key count once, and so do two signatures of it.
+    """
     if envelope.payloadType != payload_type:
         raise EnvelopeRefused("wrong_type", f"The envelope holds {envelope.payloadType!r}.")
     try:
@@ -85,8 +91,14 @@ def unseal(
     except (binascii.Error, ValueError):
         raise EnvelopeRefused("damaged", "The payload is not base64.") from None
     message = pre_authentication_encoding(payload_type, payload)
-    if not any(_signed_by(keys.get(entry.keyid), entry.sig, message) for entry in envelope.signatures):
-        raise EnvelopeRefused("bad_signature", "No pinned key signed this envelope.")
+    signers = {
+        keys[entry.keyid].public_bytes_raw()
+        for entry in envelope.signatures
+        if _signed_by(keys.get(entry.keyid), entry.sig, message)
+    }
+    if len(signers) < max(threshold, 1):
+        wanted = "No pinned key" if threshold <= 1 else f"Only {len(signers)} of {threshold} pinned keys"
+        raise EnvelopeRefused("bad_signature", f"{wanted} signed this envelope.")
     return payload
 
 

@@ -57,7 +57,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
             f"last state   {facts['state']}",
             f"registered   {claimed}",
         ]
-    return [_headline(facts), *head, *_connection(facts), *_work(facts), *_notices(facts)]
+    return [_headline(facts), *head, *_connection(facts), *_work(facts), *_update(facts), *_notices(facts)]
 
 
 def _headline(facts: dict[str, Any]) -> str:
@@ -112,6 +112,15 @@ def _work(facts: dict[str, Any]) -> list[str]:
 
 
 _ORDERS = ("with the next heartbeat", "at once")
+
+
+def _update(facts: dict[str, Any]) -> list[str]:
+    update = facts.get("update") or {}
+    if not update.get("version"):
+        return []
+    done = "" if update["result"] else f" ({update['percent']} %)"
+    reason = f" {update['reason']} ({update['code']})" if update["code"] else ""
+    return [f"update       {update['version']}: {update['step']}{done}{reason}"]
 
 
 def _why(breaker: dict[str, Any]) -> str:

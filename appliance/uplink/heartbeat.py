@@ -103,6 +103,11 @@ class Heartbeat:
         self._say(None)
         return pause
 
+    @property
+    def heard(self) -> bool:
+        """Whether the last heartbeat of this start was answered."""
+        return self.last_answer is not None and self.last_failure is None
+
     def _say(self, failure: str | None) -> None:
         """A fault is logged once per episode, not once per beat."""
         before, self.last_failure = self.last_failure, failure

@@ -26,7 +26,7 @@ from portal.languages import NAMES, Language, Languages, load
 from portal.sentences import refusal
 from portal.server import create_app, serving
 from portal.settings import PortalSettings
-from portal.view import Breaker, Clock, NetworkInfo, Notice, Recording, Sentence, Snapshot
+from portal.view import Breaker, Clock, NetworkInfo, Notice, Recording, Sentence, Snapshot, Update
 from tests.portal.phone import Phone
 
 STATIC = Path(__file__).parents[2] / "portal" / "static"
@@ -48,6 +48,17 @@ TROUBLED = replace(
     log=tuple(f"12:00:{second:02d} WARNING uplink refused" for second in range(40)),
 )
 
+TAKEN_BACK = Update(
+    version="1.1.0",
+    former="1.0.0",
+    step=Sentence("The update was taken back."),
+    percent=100,
+    reason=Sentence("The new version had no network, and the former one had."),
+    action=Sentence("Nothing: the station works with its former version and waits for a newer one."),
+    code="UPD-023",
+    result="taken_back",
+)
+
 PAGES: dict[str, tuple[Snapshot, str]] = {
     "list": (IN_SETUP, "/setup"),
     "list after a failure": (FAILED, "/setup"),
@@ -66,6 +77,7 @@ PAGES: dict[str, tuple[Snapshot, str]] = {
     "claim code": (IN_SETUP, "/claim?enter"),
     "activating": (ACTIVATING, "/claim"),
     "status": (RUNNING, "/status"),
+    "status with an update": (replace(RUNNING, update=TAKEN_BACK), "/status"),
     "status blinking": (WAITING_FOR_CLAIM, "/status?done=locate"),
     "status troubled": (TROUBLED, "/status"),
     "status in setup": (IN_SETUP, "/status"),
@@ -373,3 +385,13 @@ async def test_static_files_may_be_kept_under_their_exact_version(phone: Phone) 
     assert "immutable" in (await phone.open(url[1])).headers["Cache-Control"]
     assert (await phone.open("/static/portal.css?old")).headers["Cache-Control"] == "no-cache"
     assert (await phone.open("/static/..%2fserver.py")).path != "/static/../server.py"
+
+
+async def test_the_status_page_tells_an_update_and_why_it_was_taken_back(
+    address: str, station: FakeStation
+) -> None:
+    for update, expected in ((Update(), False), (TAKEN_BACK, True)):
+        await station.show(replace(RUNNING, update=update))
+        async with Phone(address) as phone:
+            page = await phone.open("/status")
+        assert ("The new version had no network, and the former one had." in page.text) is expected

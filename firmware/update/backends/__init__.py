@@ -1,0 +1,1 @@
+"""What stands behind the port of the agent: versions in plain folders, and a fake."""
