@@ -353,6 +353,8 @@ command = Table(
 
 # --- events and media ---------------------------------------------------------------------------------------
 
+_UNSURE = text("boot_id IS NOT NULL")
+
 event = Table(
     "event",
     metadata,
@@ -373,13 +375,7 @@ event = Table(
     UniqueConstraint("device_id", "event_id"),
     UniqueConstraint("device_id", "client_event_id", "revision"),
     Index("ix_event_device_id_pk", "device_id", "pk"),
-    Index(
-        "ix_event_boot",
-        "device_id",
-        "boot_id",
-        sqlite_where=text("boot_id IS NOT NULL"),
-        postgresql_where=text("boot_id IS NOT NULL"),
-    ),
+    Index("ix_event_boot", "device_id", "boot_id", sqlite_where=_UNSURE, postgresql_where=_UNSURE),
 )
 
 # When each boot of a station began, by the cloud's clock.
