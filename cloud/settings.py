@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     smtp_user: str = ""
     smtp_password_file: Path | None = None
     mail_from: Annotated[str, Meta(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
+    security_contact: Annotated[str, Meta(pattern=r"^((mailto:|https://)[!-~]+)?$")] = ""
 
     @property
     def database(self) -> str:

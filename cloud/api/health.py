@@ -1,4 +1,4 @@
-"""Is the server alive, is it ready, and what does it publish: health, the document, public keys."""
+"""Is the server alive, is it ready, and what does it publish: health, document, keys, whom to warn."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 from cloud.api.bodies import answer
 from cloud.api.routing import Guard, Route
 from cloud.errors import StoreError
-from cloud.keys import DATABASE, MEDIA_FILES, OPENAPI, TOKENS, UNIX_MS
+from cloud.keys import DATABASE, MEDIA_FILES, OPENAPI, SETTINGS, TOKENS, UNIX_MS
 from protocol.clock import from_unix
+from protocol.errors import not_found
 from protocol.messages import Answer
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,23 @@ async def openapi(request: web.Request) -> web.Response:
     return web.Response(body=request.app[OPENAPI], content_type="application/json")
 
 
+async def security_txt(request: web.Request) -> web.Response:
+    """Where to report a weakness of this server (RFC 9116); 404 when its operator named nobody."""
+    settings = request.app[SETTINGS]
+    if not settings.security_contact:
+        raise not_found()
+    lines = (
+        f"Contact: {settings.security_contact}",
+        f"Expires: {from_unix(request.app[UNIX_MS]() / 1000 + _SAID_FOR_S)}",
+        f"Canonical: {settings.base}{_SECURITY_TXT}",
+    )
+    return web.Response(text="\n".join((*lines, "")), content_type="text/plain", charset="utf-8")
+
+
+_SECURITY_TXT = "/.well-known/security.txt"
+_SAID_FOR_S = 30 * 86_400
+"""RFC 9116 wants an end; the text is made anew with every request."""
+
 ROUTES = (
     Route(
         "GET",
@@ -91,6 +109,9 @@ ROUTES = (
         answers={200: Health, 503: Health},
     ),
     Route("GET", "/v1/jwks", jwks, Guard.PUBLIC, "Keys that sign device tokens", answers={200: JwkSet}),
+    Route(
+        "GET", _SECURITY_TXT, security_txt, Guard.PUBLIC, "Whom to tell of a weakness", files=["text/plain"]
+    ),
     Route(
         "GET",
         "/v1/openapi.json",

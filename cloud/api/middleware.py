@@ -27,7 +27,7 @@ current_request: ContextVar[str] = ContextVar("current_request", default="-")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_API = ("/v1/", "/api/v1/", "/health", "/device-realtime", "/time", "/crl")
+_API = ("/v1/", "/api/v1/", "/health", "/device-realtime", "/time", "/crl", "/.well-known/")
 _PLAIN = {
     404: ("not_found", "There is nothing here for you."),
     405: ("method", "This address does not know that method."),

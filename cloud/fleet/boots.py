@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from cloud.store.schema import boot
+from cloud.store.schema import boot, event
 from protocol.event import Event
+
+KEPT = 200
+"""So many boots of a station are kept without an event, for events that are still on their way."""
 
 _BEGAN = select(boot.c.began_ms).where(
     boot.c.device_id == bindparam("station"), boot.c.boot_id == bindparam("boot")
@@ -26,10 +29,20 @@ def note(connection: Connection, device_id: str, boot_id: str, mono_ms: int, now
         return
     known = connection.execute(_BEGAN, {"station": device_id, "boot": boot_id}).scalar_one_or_none()
     if known is None:
+        _make_room(connection, device_id)
         connection.execute(insert(boot).values(device_id=device_id, boot_id=boot_id, began_ms=began))
     elif began < known:
         mine = (boot.c.device_id == device_id) & (boot.c.boot_id == boot_id)
         connection.execute(update(boot).where(mine).values(began_ms=began))
+
+
+def _make_room(connection: Connection, device_id: str) -> None:
+    """Forgets old boots before a new one comes; those of an event stay, because its time hangs on them."""
+    mine = boot.c.device_id == device_id
+    newest = select(boot.c.boot_id).where(mine).order_by(boot.c.began_ms.desc(), boot.c.boot_id)
+    needed = select(event.c.boot_id).where(event.c.device_id == device_id, event.c.boot_id.is_not(None))
+    old = boot.c.boot_id.not_in(newest.limit(KEPT - 1)) & boot.c.boot_id.not_in(needed)
+    connection.execute(delete(boot).where(mine, old))
 
 
 def since_boot(new: Event) -> dict[str, Any]:

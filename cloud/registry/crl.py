@@ -12,15 +12,16 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, union_all
 
 from cloud.registry.authority import Authority, Revoked
 from cloud.security.vault import sync_folder
 from cloud.store.engine import Database
-from cloud.store.schema import certificate
+from cloud.store.schema import certificate, ended_certificate
 
 REBUILD_MS = 12 * 3600 * 1000
 VALID = timedelta(days=7)
@@ -48,7 +49,8 @@ class RevocationList:
             return self._pem
 
     async def refresh(self) -> None:
-        """A duty of upkeep: keeps the file fresh."""
+        """A duty of upkeep: keeps the file fresh, and forgets what ended by itself."""
+        await self._db.write(partial(_forget, self._unix_ms()))
         await self.current()
 
     async def _rebuild(self, state: _State) -> None:
@@ -89,16 +91,49 @@ def publish(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
+def outlive(connection: Connection, device_id: str, now_ms: int) -> None:
+    """Notes the certificates of a station that is about to be deleted, in the caller's transaction.
+
+    Those that nobody ended are ended now. What is kept names no person and no station.
+    """
+    kept = select(
+        certificate.c.serial,
+        certificate.c.issuer,
+        certificate.c.not_after,
+        func.coalesce(certificate.c.revoked_ms, now_ms),
+        case((certificate.c.revoked_ms.is_(None), "cessation_of_operation"), else_=certificate.c.reason),
+    ).where(certificate.c.device_id == device_id, certificate.c.not_after > _named_until(now_ms))
+    columns = ["serial", "issuer", "not_after", "revoked_ms", "reason"]
+    connection.execute(insert(ended_certificate).from_select(columns, kept))
+
+
+def _named_until(now_ms: int) -> int:
+    """A list names what ended after this: each certificate once more after its own end."""
+    return now_ms - 2 * REBUILD_MS
+
+
+def _forget(now_ms: int, connection: Connection) -> None:
+    old = ended_certificate.c.not_after <= _named_until(now_ms)
+    connection.execute(delete(ended_certificate).where(old))
+
+
 def _state(connection: Connection) -> _State:
-    query = select(func.count(), func.max(certificate.c.revoked_ms)).where(
+    own = select(func.count(), func.max(certificate.c.revoked_ms)).where(
         certificate.c.revoked_ms.is_not(None)
     )
-    count, last = connection.execute(query).one()
-    return int(count), int(last or 0)
+    orphaned = select(func.count(), func.max(ended_certificate.c.revoked_ms))
+    counts = [connection.execute(query).one() for query in (own, orphaned)]
+    return sum(int(count) for count, _ in counts), max(int(last or 0) for _, last in counts)
 
 
 def _ended(connection: Connection, now_ms: int) -> Sequence[Row[Any]]:
     """Certificates that would still hold if nobody had ended them. The next list names them once more."""
-    alive = certificate.c.not_after > now_ms - 2 * REBUILD_MS
-    query = select(certificate).where(certificate.c.revoked_ms.is_not(None), alive)
-    return connection.execute(query.order_by(certificate.c.serial)).all()
+    since = _named_until(now_ms)
+    own, orphaned = (
+        select(table.c.serial, table.c.issuer, table.c.revoked_ms, table.c.reason).where(
+            table.c.revoked_ms.is_not(None), table.c.not_after > since
+        )
+        for table in (certificate, ended_certificate)
+    )
+    both = union_all(own, orphaned).subquery()
+    return connection.execute(select(both).order_by(both.c.serial)).all()

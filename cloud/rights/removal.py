@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from cloud.fleet.files import MediaFiles
 from cloud.realtime.bus import Bus
+from cloud.registry import crl
 from cloud.rights.tables import of_accounts, of_stations
 from cloud.security import audit
 from cloud.security.access import Need, reachable
@@ -79,6 +80,7 @@ class Removal:
         connection.execute(delete(replay).where(replay.c.keyid.in_(keys)))
         connection.execute(delete(limit_bucket).where(limit_bucket.c.key.in_([device_id, *keys])))
         connection.execute(delete(claim).where(claim.c.keyid.in_(keys)))
+        crl.outlive(connection, device_id, now)
         for table, column in of_stations():
             connection.execute(delete(table).where(column == device_id))
         connection.execute(delete(device).where(device.c.id == device_id))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -204,6 +205,17 @@ certificate = Table(
     _one_of("status", "active", "superseded", "revoked"),
 )
 
+# Certificates whose station was deleted, until they would have ended: the list for brokers still names them.
+ended_certificate = Table(
+    "ended_certificate",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    Column("issuer", String(64)),
+    Column("not_after", BigInteger, nullable=False, index=True),
+    Column("revoked_ms", BigInteger, nullable=False),
+    Column("reason", String(40)),
+)
+
 # Device tokens that are refused before they end by themselves.
 denied_token = Table(
     "denied_token",
@@ -341,6 +353,8 @@ command = Table(
 
 # --- events and media ---------------------------------------------------------------------------------------
 
+_UNSURE = text("boot_id IS NOT NULL")
+
 event = Table(
     "event",
     metadata,
@@ -361,6 +375,7 @@ event = Table(
     UniqueConstraint("device_id", "event_id"),
     UniqueConstraint("device_id", "client_event_id", "revision"),
     Index("ix_event_device_id_pk", "device_id", "pk"),
+    Index("ix_event_boot", "device_id", "boot_id", sqlite_where=_UNSURE, postgresql_where=_UNSURE),
 )
 
 # When each boot of a station began, by the cloud's clock.

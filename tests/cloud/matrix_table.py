@@ -57,6 +57,7 @@ _BEAT = {"uptime": 1.0, "boot_id": "b", "seq": 1, "state": "operational"}
 
 INTERFACE: dict[tuple[str, str], Row] = {
     ("GET", "/health"): Row(ALL),
+    ("GET", "/.well-known/security.txt"): Row(ALL.replace("200", "404")),
     ("GET", "/v1/jwks"): Row(ALL),
     ("GET", "/v1/openapi.json"): Row(ALL),
     ("OPTIONS", "/v1/devices/{device_id}/uploads"): Row(ALL.replace("200", "204")),

@@ -29,6 +29,7 @@ from tests.cloud.station_client import Reply, Station
 PUBLIC = {
     ("GET", "/health"),
     ("GET", "/crl"),
+    ("GET", "/.well-known/security.txt"),
     ("GET", "/time"),
     ("GET", "/v1/keys"),
     ("GET", "/v1/jwks"),
@@ -65,7 +66,7 @@ def served(cloud: Cloud) -> set[tuple[str, str]]:
     found = set()
     for route in cloud.app.router.routes():
         path = plain_path(str(route.resource.canonical)) if route.resource else ""
-        if path.startswith(("/v1", "/api/", "/health", "/crl", "/time")):
+        if path.startswith(("/v1", "/api/", "/health", "/crl", "/time", "/.well-known")):
             found.add((route.method, path))
     return found
 

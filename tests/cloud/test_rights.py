@@ -273,6 +273,7 @@ def test_every_table_is_somebodys_or_known_to_be_nobodys() -> None:
         "challenge": "goes with its claim",
         "event_media": "goes with its event",
         "denied_token": "swept when the token would have ended; names nobody",
+        "ended_certificate": "goes when the certificate would have ended; names nobody",
         "removal": "swept after the files are gone",
     }
     owned = {table.name for table, _ in (*of_stations(), *of_accounts())}
