@@ -16,6 +16,12 @@ _ROLES = {
     "viewer": N_("You will see its state and its events."),
 }
 
+_ANSWER = N_("Sign in with this mail address, and accept or decline there:")
+_CHOOSE = N_("Choose it here within 30 minutes; the link is good once:")
+_NOT_YOU = N_("If it was not you, do nothing: your password stays as it is.")
+_WAITS = Sentence(N_("The invitation waits for two weeks."))
+_UNKNOWN = Sentence(N_("If you do not know the sender, do nothing."))
+
 
 def invited(language: Language, to: str, owner: str, station: str, role: str, base: str) -> Letter:
     """To somebody who may see a station from now on."""
@@ -23,24 +29,16 @@ def invited(language: Language, to: str, owner: str, station: str, role: str, ba
     text = (
         f"{say(_INVITED[role]) % {'owner': owner, 'station': station}}\n"
         f"{say(_ROLES[role])}\n\n"
-        f"{say(N_('Sign in with this mail address, and accept or decline there:'))}\n{base}/\n\n"
+        f"{say(_ANSWER)}\n{base}/\n\n"
         f"{language.say(_WAITS, _UNKNOWN)}\n"
     )
     subject = say(N_("You are invited to the meteor station “%(station)s”")) % {"station": station}
     return Letter(to, subject, text)
 
 
-_WAITS = Sentence(N_("The invitation waits for two weeks."))
-_UNKNOWN = Sentence(N_("If you do not know the sender, do nothing."))
-
-
 def password_link(language: Language, to: str, link: str) -> Letter:
     """To somebody who lost the password."""
     say = language.messages.gettext
     asked = N_("Somebody, probably you, asked for a new password for your account of meteor stations.")
-    text = (
-        f"{say(asked)}\n\n"
-        f"{say(N_('Choose it here within 30 minutes; the link is good once:'))}\n{link}\n\n"
-        f"{say(N_('If it was not you, do nothing: your password stays as it is.'))}\n"
-    )
+    text = f"{say(asked)}\n\n{say(_CHOOSE)}\n{link}\n\n{say(_NOT_YOU)}\n"
     return Letter(to, say(N_("A new password for your meteor stations")), text)

@@ -19,7 +19,10 @@ from tests.portal.test_translations import ENGLISH, KEPT, LATIN, MARK, NUMBERS, 
 FILES = catalogues(CLOUD)
 every_language = pytest.mark.parametrize("tag", FILES)
 
-WORDS = "Cookie|JSON Lines|NUL|CSV|BCD FGH|Y|Software|Hardware|Offline|E-Mail|Server|API|Cloud|keyid|name|location|device_id"
+WORDS = (
+    "Cookie|JSON Lines|NUL|CSV|BCD FGH|Y|Software|Hardware|Offline|E-Mail|Server|API|Cloud"
+    "|keyid|name|location|device_id"
+)
 MARKUP = re.compile(r"</?\w+[^>]*>|&\w+;")
 
 ALIKE = {
