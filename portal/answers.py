@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from portal.languages import Language
+from language.languages import Language
 from portal.measures import ago, clock_source, duration, size
 from portal.sentences import N_, P_
 from portal.view import Snapshot

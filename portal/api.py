@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from language.languages import Language
 from portal import context
-from portal.languages import Language
 from portal.present import facts, home, revision, shown
 from portal.view import Snapshot
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from aiohttp import web
 from jinja2 import Environment
 
+from language.languages import Language, Languages
 from portal.assets import Assets
 from portal.captive import Visitors
 from portal.drafts import Drafts
 from portal.feed import Feed
 from portal.guard import Attempts, Tokens
-from portal.languages import Language, Languages
 from portal.settings import PortalSettings
 from portal.view import Station
 

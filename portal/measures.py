@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from portal.languages import Language
+from language.languages import Language
 from portal.sentences import N_, P_
 
 _SIZES = (

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from language.languages import Language
 from portal.answers import answers
-from portal.languages import Language
 from portal.measures import ago, clock_source, clock_time, duration, measure, size, unknown
 from portal.sentences import N_, TITLES
 from portal.view import (

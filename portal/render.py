@@ -10,8 +10,8 @@ from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined, pass_context
 from jinja2.runtime import Context as TemplateContext
 
+from language.languages import Language
 from portal import context
-from portal.languages import Language
 from portal.present import home, revision, shown
 from portal.view import PHASES
 

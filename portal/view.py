@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from language.sentence import Sentence as Sentence
+
 PHASES = ("setup", "configuring", "claiming", "operational")
 """The four phases a person walks through, in order; `error` and `halted` stand apart."""
 
@@ -24,23 +26,6 @@ FUNNEL = ("joined", "lease", "name", "probe", "page", "form", "attempt", "result
 looks for the internet, shows the page and a network's form, sends the form, and reads how that ended."""
 
 SECURITIES = ("open", "wep", "wpa2", "wpa3", "enterprise")
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """An English sentence that is also its own message id; `%(name)s` marks are filled after translation.
-
-    A field may be a sentence itself, such as the reason for what the sentence tells.
-    """
-
-    text: str
-    fields: Mapping[str, str | Sentence] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.text)
-
-    def __str__(self) -> str:
-        return self.text % self.fields
 
 
 NOTHING = Sentence("")

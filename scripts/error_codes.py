@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("appliance", "buffer", "cloud", "firmware", "portal", "protocol", "statemachine")
+ROOMS = ("appliance", "buffer", "cloud", "firmware", "language", "portal", "protocol", "statemachine")
 
 _CODE = re.compile(r"(?!SHA)([A-Z]{2,4}-[0-9]{3})(?![0-9A-Za-z-])")
 

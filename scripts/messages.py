@@ -1,4 +1,4 @@
-"""Brings the catalogues up to date: what pages can say is found, and every `.po` gets what is new.
+"""Brings all catalogues up to date: what pages can say is found, and every `.po` gets what is new.
 
 `python -m scripts.messages` (or `make messages`) keeps every translation there is, adds what is new without a
 translation, and marks what changed as fuzzy. Translating is the translator's affair; the tests say what is
@@ -7,6 +7,7 @@ missing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -15,11 +16,23 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from portal.languages import LOCALES
+from cloud import speaking
+from portal import languages
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("portal", "appliance", "firmware")
-"""Where sentences stand that can reach a page of the station."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One program's catalogues, and the rooms where sentences stand that can reach its pages."""
+
+    name: str
+    rooms: tuple[str, ...]
+    folder: Path
+
+
+PORTAL = Domain(languages.DOMAIN, ("portal", "appliance", "firmware"), languages.LOCALES)
+CLOUD = Domain(speaking.DOMAIN, ("cloud",), speaking.LOCALES)
 
 METHODS = [("**/templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
 OPTIONS = {"**/templates/**.html": {"newstyle_gettext": "true", "trimmed": "false"}}
@@ -42,10 +55,10 @@ _NOT_KEPT = tuple(
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def template() -> Catalog:
+def template(domain: Domain = PORTAL) -> Catalog:
     """Every message of the pages, in the order of the files."""
     found = Catalog(project="meteor-appliance", charset="utf-8", creation_date=_EPOCH, fuzzy=False)
-    for room in ROOMS:
+    for room in domain.rooms:
         extracted = extract_from_dir(
             ROOT / room,
             METHODS,
@@ -59,9 +72,10 @@ def template() -> Catalog:
     return found
 
 
-def catalogues() -> dict[str, Path]:
+def catalogues(domain: Domain = PORTAL) -> dict[str, Path]:
     """The file of each language that has one, by its tag."""
-    return {path.parent.parent.name: path for path in sorted(LOCALES.glob("*/LC_MESSAGES/portal.po"))}
+    found = sorted(domain.folder.glob(f"*/LC_MESSAGES/{domain.name}.po"))
+    return {path.parent.parent.name: path for path in found}
 
 
 def load(path: Path) -> Catalog:
@@ -85,13 +99,14 @@ def _is_done(message: Message) -> bool:
 
 def main() -> None:
     """Updates every catalogue and says what is left to translate."""
-    wanted = template()
-    for tag, path in catalogues().items():
-        catalogue = load(path)
-        catalogue.update(wanted, update_creation_date=False)
-        save(catalogue, path)
-        left = sum(1 for message in catalogue if message.id and not _is_done(message))
-        print(f"{tag:<8} {len(catalogue)} messages, {left} to translate")
+    for domain in (PORTAL, CLOUD):
+        wanted = template(domain)
+        for tag, path in catalogues(domain).items():
+            catalogue = load(path)
+            catalogue.update(wanted, update_creation_date=False)
+            save(catalogue, path)
+            left = sum(1 for message in catalogue if message.id and not _is_done(message))
+            print(f"{domain.name:<7} {tag:<8} {len(catalogue)} messages, {left} to translate")
 
 
 if __name__ == "__main__":

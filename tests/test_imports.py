@@ -11,11 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "statemachine": set(),
     "protocol": set(),
+    "language": set(),
     "buffer": {"protocol"},
     "firmware": {"protocol"},
-    "portal": {"protocol"},
-    "cloud": {"protocol"},
-    "appliance": {"portal", "firmware", "buffer", "statemachine", "protocol"},
+    "portal": {"language", "protocol"},
+    "cloud": {"language", "protocol"},
+    "appliance": {"portal", "firmware", "buffer", "statemachine", "language", "protocol"},
 }
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from appliance.headless.text import UNREADABLE, Text
 from appliance.network.passphrase import can_be_wpa2
-from portal.languages import NAMES
-from portal.pseudo import LONG, RIGHT_TO_LEFT
+from language.languages import NAMES
+from language.pseudo import LONG, RIGHT_TO_LEFT
 from portal.sentences import FORM, N_
 from portal.view import Notice, Sentence
 from protocol.codes import CodeRefused, parse_claim_code

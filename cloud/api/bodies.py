@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -114,9 +114,13 @@ def answer(
     )
 
 
-def problem(refusal: Refusal, server_time: str, request_id: str) -> web.Response:
-    """The one shape of every error (RFC 9457)."""
+def problem(
+    refusal: Refusal, server_time: str, request_id: str, say: Callable[[str], str] = str
+) -> web.Response:
+    """The one shape of every error (RFC 9457). What a person shall do is told in their language by `say`."""
     body = refusal.problem(server_time=server_time, correlation_id=request_id)
+    if body.user_action:
+        body.user_action = say(body.user_action)
     headers = {"Cache-Control": "no-store"}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)

@@ -16,6 +16,7 @@ from cloud.errors import StoreError
 from cloud.keys import REQUEST_ID, UNIX_MS
 from cloud.security import audit
 from cloud.security.network import client_address
+from cloud.speaking import language_of
 from protocol.clock import from_unix
 from protocol.errors import Refusal
 
@@ -97,4 +98,5 @@ def _plain(request: web.Request, error: web.HTTPException) -> web.Response:
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
     now = from_unix(request.app[UNIX_MS]() / 1000)
-    return problem(refusal, now, request.get(REQUEST_ID, "-"))
+    language = language_of(request)
+    return problem(refusal, now, request.get(REQUEST_ID, "-"), language.messages.gettext)

@@ -8,6 +8,7 @@ from cloud.api.bodies import answer, read_json
 from cloud.api.routing import Guard, Route
 from cloud.security.sessions import Person
 from cloud.security.sharing import SHARING
+from cloud.speaking import language_of
 from protocol.people_messages import (
     InvitationList,
     InvitationReply,
@@ -28,7 +29,9 @@ async def people(request: web.Request, person: Person) -> web.Response:
 async def invite(request: web.Request, person: Person) -> web.Response:
     """Invites a mail address; the answer is the same whether it has an account. For the owner only."""
     wish = await read_json(request, InviteRequest)
-    await request.app[SHARING].invite(person, request.match_info["device_id"], wish.email, wish.role)
+    await request.app[SHARING].invite(
+        person, request.match_info["device_id"], wish.email, wish.role, language_of(request)
+    )
     return web.Response(status=204)
 
 

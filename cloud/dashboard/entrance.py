@@ -20,6 +20,8 @@ from cloud.security.sessions import (
     require_same_origin,
     set_cookie,
 )
+from cloud.speaking import COOKIE, LANGUAGES
+from cloud.store.people import AccountRow
 from protocol.errors import Refusal
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
@@ -50,12 +52,20 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         )
     except Refusal as refusal:
         return _again(request, refusal, email, following)
+    await _keep_language(request, account)
     token = await request.app[SESSIONS].open(
         account, request.headers.get("User-Agent", ""), request.cookies.get(cookie_name(request))
     )
     response = web.HTTPSeeOther(following)
     set_cookie(request, response, token)
     raise response
+
+
+async def _keep_language(request: web.Request, account: AccountRow) -> None:
+    """What was chosen before signing in becomes the account's, if it has none."""
+    chosen = request.app[LANGUAGES].get(request.cookies.get(COOKIE, ""))
+    if chosen is not None and account.language is None:
+        await request.app[ACCOUNTS].speak(account.id, chosen.tag)
 
 
 def _again(request: web.Request, refusal: Refusal, email: str, following: str) -> web.Response:

@@ -32,6 +32,7 @@ _OURS = (
     "/forgot",
     "/reset",
     "/administration",
+    "/language",
     "/static",
 )
 _SORRY = N_("Something broke on our side")

@@ -7,12 +7,15 @@ from typing import Any
 from aiohttp import web
 
 from cloud.dashboard import words
+from cloud.dashboard.measures import exact, share
 from cloud.dashboard.rendering import page
 from cloud.dashboard.station_view import Fact, flat
 from cloud.dashboard.stations import FILMS, PICTURES, event_tile, media_address
 from cloud.fleet.models import EventDetail
 from cloud.keys import FLEET
 from cloud.security.sessions import require_person
+from cloud.speaking import language_of
+from language.languages import Language
 
 MOST_LINES = 80
 """Lines of the event's own data on the page; the rest is in the API."""
@@ -39,7 +42,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         images=[(media_address(device_id, item), item) for item in stored if item.mime in PICTURES],
         films=[(media_address(device_id, item), item) for item in stored if item.mime in FILMS],
         files=[(media_address(device_id, item) if item.stored else None, item) for item in event.media],
-        facts=_facts(event),
+        facts=_facts(event, language_of(request)),
         data=list(flat(_metadata(event.body)))[:MOST_LINES],
         live={"poll": "/v1/devices", "device": device_id, "source": None},
     )
@@ -50,15 +53,15 @@ def _metadata(body: dict[str, Any]) -> dict[str, object]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _facts(event: EventDetail) -> list[Fact]:
+def _facts(event: EventDetail, language: Language) -> list[Fact]:
     body = event.body
     source = body.get("source") or {}
     clock = body.get("clock") or {}
     seconds = body.get("duration_ms")
     found = [
         Fact(words.N_("Began"), event.timestamp) if words.text_to_ms(event.timestamp) is None else None,
-        Fact(words.N_("Lasted"), f"{seconds / 1000:.2f}\u00a0s") if seconds is not None else None,
-        Fact(words.N_("Confidence"), f"{100 * event.confidence:.0f}\u00a0%")
+        Fact(words.N_("Lasted"), exact(seconds / 1000, "s", language, 2)) if seconds is not None else None,
+        Fact(words.N_("Confidence"), share(event.confidence, language))
         if event.confidence is not None
         else None,
         Fact(words.N_("Status"), _STATUS.get(event.status, event.status)),

@@ -10,6 +10,7 @@ from cloud.mail.outbox import OUTBOX
 from cloud.security.network import client_network
 from cloud.security.resets import RESETS
 from cloud.security.sessions import read_form, require_same_origin
+from cloud.speaking import language_of
 from protocol.errors import Refusal
 
 
@@ -23,7 +24,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     require_same_origin(request)
     email = (await read_form(request)).get("email", "")[:254]
     try:
-        await request.app[RESETS].ask(email, client_network(request))
+        await request.app[RESETS].ask(email, client_network(request), language_of(request))
     except Refusal as refusal:
         return _ask(request, error=refusal)
     return _ask(request, asked=True)

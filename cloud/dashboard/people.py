@@ -11,6 +11,7 @@ from cloud.keys import FLEET
 from cloud.mail.outbox import OUTBOX
 from cloud.security.sessions import Person, read_form, require_person
 from cloud.security.sharing import SHARING
+from cloud.speaking import language_of
 from protocol.errors import Refusal
 
 ROLES = {
@@ -34,7 +35,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
     email, role = form.get("email", "")[:254], form.get("role", "")
     role = role if role == "technician" else "viewer"
     try:
-        await request.app[SHARING].invite(person, device_id, email, role)
+        await request.app[SHARING].invite(person, device_id, email, role, language_of(request))
     except Refusal as refusal:
         if refusal.status in (403, 404):
             raise

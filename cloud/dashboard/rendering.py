@@ -5,18 +5,20 @@ What stands on a page is decided in the page modules and in `words`; nothing her
 
 from __future__ import annotations
 
-import gettext
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from aiohttp import web
+from jinja2.runtime import Context
 
-from cloud.dashboard import words
+from cloud.dashboard import measures, words
 from cloud.security.sessions import known_person
+from cloud.speaking import LANGUAGES, language_of
+from language.languages import Language
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -61,18 +63,53 @@ def environment(static: Mapping[str, StaticFile]) -> jinja2.Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    translations = gettext.NullTranslations()
-    env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    install: Callable[..., None] = env.install_gettext_callables  # type: ignore[attr-defined]
+    install(_gettext, _ngettext, newstyle=True)
     env.globals["static"] = lambda name: f"/static/{name}?v={static[name].version}"
     env.filters.update(
-        tr=translations.gettext,
-        bytes=words.size,
-        duration=words.duration,
+        tr=_tr,
+        bytes=_bytes,
+        number=_number,
         grouped=words.grouped,
         iso=words.iso,
         utc=words.utc,
+        told=_told,
     )
     return env
+
+
+def _language(values: Context) -> Language:
+    return cast(Language, values["language"])
+
+
+@jinja2.pass_context
+def _gettext(values: Context, message: str) -> str:
+    return _language(values).messages.gettext(message)
+
+
+@jinja2.pass_context
+def _ngettext(values: Context, one: str, many: str, number: int) -> str:
+    return _language(values).messages.ngettext(one, many, number)
+
+
+@jinja2.pass_context
+def _tr(values: Context, message: str) -> str:
+    return _language(values).messages.gettext(message) if message else ""
+
+
+@jinja2.pass_context
+def _bytes(values: Context, count: float) -> str:
+    return measures.size(count, _language(values))
+
+
+@jinja2.pass_context
+def _number(values: Context, count: float) -> str:
+    return _language(values).number(count)
+
+
+@jinja2.pass_context
+def _told(values: Context, ms: int) -> str:
+    return words.utc(ms, _language(values))
 
 
 class Pages:
@@ -93,9 +130,25 @@ PAGES = web.AppKey("PAGES", Pages)
 
 def page(request: web.Request, template: str, /, *, status: int = 200, **context: Any) -> web.Response:
     """One page for whoever is signed in, or for nobody."""
-    shared = {"person": known_person(request), "path": request.path, "live": None}
+    language = language_of(request)
+    shared = {
+        "person": known_person(request),
+        "path": request.path,
+        "back": _back(request),
+        "language": language,
+        "languages": request.app[LANGUAGES],
+        "live": None,
+    }
     text = request.app[PAGES].render(template, {**shared, **context})
-    return web.Response(text=text, content_type="text/html", status=status, headers=headers(request))
+    told = headers(request) | {"Content-Language": language.tag, "Vary": "Accept-Language, Cookie"}
+    return web.Response(text=text, content_type="text/html", status=status, headers=told)
+
+
+def _back(request: web.Request) -> str:
+    """Where a change of the language leads: to this page, if it can be asked for again."""
+    resource = request.match_info.route.resource
+    again = request.method == "GET" or any(one.method == "GET" for one in resource or ())
+    return request.path_qs if again else "/"
 
 
 def headers(request: web.Request) -> dict[str, str]:

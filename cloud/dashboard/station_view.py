@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from cloud.dashboard.measures import ENGLISH, duration, exact, share, size
 from cloud.dashboard.words import (
     FAILED,
     N_,
@@ -12,11 +13,10 @@ from cloud.dashboard.words import (
     UNKNOWN,
     WORKING,
     breaker_state,
-    duration,
-    size,
     text_to_ms,
 )
 from cloud.fleet.liveness import liveness
+from language.languages import Language
 from protocol.messages import (
     Backlog,
     BufferState,
@@ -55,7 +55,13 @@ class BacklogRow:
     oldest: str
 
 
-def facts(reported: HeartbeatRequest | None, network: NetworkInfo | None, *, online: bool) -> list[Fact]:
+def facts(
+    reported: HeartbeatRequest | None,
+    network: NetworkInfo | None,
+    *,
+    online: bool,
+    language: Language = ENGLISH,
+) -> list[Fact]:
     """What a person asks first: connected, sending, clock right, camera working.
 
     What an offline station said last may be wrong by now, so it has no colour.
@@ -64,11 +70,11 @@ def facts(reported: HeartbeatRequest | None, network: NetworkInfo | None, *, onl
         return []
     latest = reported.network_info if reported.network_info.connection_type else network
     found: Iterable[Fact | None] = (
-        _network(latest, reported.network_quality.signal_strength),
+        _network(latest, reported.network_quality.signal_strength, language),
         _sending(reported),
         _files(reported.buffer),
         _last_upload(reported.buffer),
-        _clock(reported.clock),
+        _clock(reported.clock, language),
         _camera(reported.camera_status),
     )
     return [_as_of(fact, online) for fact in found if fact]
@@ -81,11 +87,11 @@ def _as_of(fact: Fact, online: bool) -> Fact:
 _LINKS = {"wifi": N_("Wi-Fi"), "ethernet": N_("Cable"), "cellular": N_("Mobile network")}
 
 
-def _network(network: NetworkInfo | None, signal: float | None) -> Fact | None:
+def _network(network: NetworkInfo | None, signal: float | None, language: Language) -> Fact | None:
     if network is None or network.connection_type is None:
         return None
     strength = signal if signal is not None else network.signal_strength
-    details = [f"{strength:.0f}\u00a0dBm".replace("-", "\u2212")] if strength is not None else []
+    details = [exact(strength, "dBm", language)] if strength is not None else []
     details += [network.local_ip] if network.local_ip else []
     return Fact(N_("Network"), _LINKS[network.connection_type], detail=", ".join(details))
 
@@ -113,10 +119,10 @@ def _last_upload(buffer: BufferState) -> Fact | None:
     return Fact(N_("Last upload"), at_ms=at_ms, age=True) if at_ms is not None else None
 
 
-def _clock(clock: Clock | None) -> Fact | None:
+def _clock(clock: Clock | None, language: Language) -> Fact | None:
     if clock is None:
         return None
-    error = f", ±{clock.est_error_ms:.0f}\u00a0ms" if clock.est_error_ms is not None else ""
+    error = f", ±{exact(clock.est_error_ms, 'ms', language)}" if clock.est_error_ms is not None else ""
     if clock.synced:
         return Fact(N_("Clock"), N_("Right"), RUNNING, f"{clock.source}{error}")
     return Fact(N_("Clock"), N_("Not synchronised"), WORKING, clock.source)
@@ -136,28 +142,29 @@ def _on(value: bool) -> str:
     return RUNNING if value else UNKNOWN
 
 
-def host_facts(reported: HeartbeatRequest | None) -> list[Fact]:
+def host_facts(reported: HeartbeatRequest | None, language: Language = ENGLISH) -> list[Fact]:
     """The computer: temperature, memory, storage, time since its start."""
     if reported is None:
         return []
     memory, disk, heat = reported.memory_usage, reported.disk_usage, reported.cpu_usage.temperature
     found: list[Fact | None] = [
-        Fact(N_("Processor"), f"{heat:.0f}\u00a0°C", WORKING if heat >= HOT_C else "")
+        Fact(N_("Processor"), exact(heat, "°C", language), WORKING if heat >= HOT_C else "")
         if heat is not None
         else None,
-        _share(N_("Memory"), memory.used, memory.total),
-        _share(N_("Storage"), disk.used, disk.total),
-        Fact(N_("Up for"), duration(reported.uptime)),
+        _share(N_("Memory"), memory.used, memory.total, language),
+        _share(N_("Storage"), disk.used, disk.total, language),
+        Fact(N_("Up for"), duration(reported.uptime, language)),
     ]
     return [fact for fact in found if fact]
 
 
-def _share(label: str, used: int | None, total: int | None) -> Fact | None:
+def _share(label: str, used: int | None, total: int | None, language: Language) -> Fact | None:
     if used is None or not total:
         return None
-    share = used / total
-    tone = WORKING if share >= NEARLY_FULL else ""
-    return Fact(label, f"{100 * share:.0f}\u00a0%", tone, f"{size(used)} / {size(total)}")
+    part = used / total
+    tone = WORKING if part >= NEARLY_FULL else ""
+    both = f"{size(used, language)} / {size(total, language)}"
+    return Fact(label, share(part, language), tone, both)
 
 
 def about_facts(info: DeviceInfo | None, location: Location | None, version: str | None) -> list[Fact]:
@@ -189,7 +196,7 @@ def _place(location: Location) -> str:
     return f"{abs(location.latitude):.4f}°\u00a0{north}, {abs(location.longitude):.4f}°\u00a0{east}{height}"
 
 
-def backlog(reported: HeartbeatRequest | None) -> list[BacklogRow]:
+def backlog(reported: HeartbeatRequest | None, language: Language = ENGLISH) -> list[BacklogRow]:
     """The buffer by priority, most urgent first."""
     if reported is None:
         return []
@@ -200,12 +207,12 @@ def backlog(reported: HeartbeatRequest | None) -> list[BacklogRow]:
         (N_("Normal"), buffer.normal),
         (N_("Low"), buffer.low),
     )
-    return [_row(label, one) for label, one in named]
+    return [_row(label, one, language) for label, one in named]
 
 
-def _row(label: str, one: Backlog) -> BacklogRow:
-    oldest = duration(one.oldest_s) if one.count and one.oldest_s is not None else "–"
-    return BacklogRow(label, one.count, size(one.bytes) if one.count else "–", oldest)
+def _row(label: str, one: Backlog, language: Language) -> BacklogRow:
+    oldest = duration(one.oldest_s, language) if one.count and one.oldest_s is not None else "–"
+    return BacklogRow(label, one.count, size(one.bytes, language) if one.count else "–", oldest)
 
 
 DEEPEST = 5
@@ -232,5 +239,5 @@ def _plain(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "true" if value else "false"
     return "…" if isinstance(value, (dict, list)) else str(value)

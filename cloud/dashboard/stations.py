@@ -17,6 +17,7 @@ from cloud.keys import CLAIMS, FLEET
 from cloud.security.access import Role
 from cloud.security.sessions import Person, read_form, require_person
 from cloud.security.sharing import SHARING
+from cloud.speaking import language_of
 from protocol.errors import Refusal
 
 EVENTS_PER_PAGE = 24
@@ -25,11 +26,11 @@ PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "ima
 FILMS = frozenset({"video/mp4", "video/webm"})
 
 _ORDER = (
-    (words.FAILED, words.N_("in trouble")),
-    (words.UNKNOWN, words.N_("offline")),
-    (words.WORKING, words.N_("busy")),
-    (words.WAITING, words.N_("waiting for you")),
-    (words.RUNNING, words.N_("running")),
+    (words.FAILED, words.N_("In trouble")),
+    (words.UNKNOWN, words.N_("Offline")),
+    (words.WORKING, words.N_("Busy")),
+    (words.WAITING, words.N_("Waiting for you")),
+    (words.RUNNING, words.N_("Running")),
 )
 
 
@@ -155,7 +156,7 @@ async def rename(request: web.Request) -> web.StreamResponse:
 async def _station(
     request: web.Request, person: Person, *, error: FormError | None = None, typed: str | None = None
 ) -> web.Response:
-    device_id, parts = request.match_info["id"], request.app[FLEET]
+    device_id, parts, language = request.match_info["id"], request.app[FLEET], language_of(request)
     device = await parts.get(person.account_id, device_id)
     before = _cursor(request)
     seen = await parts.event_page(person.account_id, device_id, before, EVENTS_PER_PAGE, lifecycle=False)
@@ -168,10 +169,10 @@ async def _station(
         roles=ROLES,
         label=words.station_label(_state(device), online=device.online),
         advice=words.station_advice(_state(device), online=device.online),
-        facts=station_view.facts(device.reported, device.network, online=device.online),
-        host=station_view.host_facts(device.reported),
+        facts=station_view.facts(device.reported, device.network, online=device.online, language=language),
+        host=station_view.host_facts(device.reported, language),
         about=station_view.about_facts(device.info, device.location, _version(device)),
-        backlog=station_view.backlog(device.reported),
+        backlog=station_view.backlog(device.reported, language),
         buffer=device.reported.buffer if device.reported else None,
         events=[event_tile(device_id, event) for event in seen.events],
         older=seen.next_before,

@@ -1,4 +1,4 @@
-"""How values are said on a page: sizes, times, codes, and the words and shapes of states. Pure.
+"""How things are said on a page: codes, times, and the words and shapes of states. Pure.
 
 A text that a template shows through the filter `tr` is marked with `N_` here, so that translators find it.
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from cloud.dashboard.measures import ENGLISH, moment
+from language.languages import Language
+from language.marks import N_ as N_
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 RUNNING, WORKING, FAILED, WAITING, UNKNOWN = "running", "working", "failed", "waiting", "unknown"
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation without translating it."""
-    return text
 
 
 _STATES = {
@@ -81,29 +80,6 @@ def event_name(event_type: str) -> str:
     return event_type.replace("_", " ").capitalize()
 
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that leaves at most three digits; decimal units, as on packages."""
-    index = 0
-    while count >= 999.5 and index < len(_UNITS) - 1:
-        count, index = count / 1000, index + 1
-    digits = 0 if index == 0 or count >= 9.95 else 1
-    return f"{count:.{digits}f}\u00a0{_UNITS[index]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the largest unit that fits, with the next one where it still matters: `3 h 12 min`."""
-    whole = max(0, int(seconds))
-    for unit, small, length, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
-        if whole >= length:
-            rest = whole % length // part
-            big = f"{whole // length}\u00a0{unit}"
-            return f"{big} {rest}\u00a0{small}" if rest and whole < 10 * length else big
-    return f"{whole}\u00a0s"
-
-
 def grouped(code: str | None) -> str:
     """A six-part code as it is read aloud: `BCD FGH`. Anything else stays as it is."""
     text = code or ""
@@ -116,9 +92,9 @@ def iso(ms: int) -> str:
     return _moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def utc(ms: int) -> str:
+def utc(ms: int, language: Language = ENGLISH) -> str:
     """The moment for people, in UTC; the page's script shows the reader's own zone."""
-    return _moment(ms).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
+    return moment(_moment(ms), language)
 
 
 def _moment(ms: int) -> datetime:

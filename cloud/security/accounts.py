@@ -138,6 +138,10 @@ class Accounts:
         await self._database.write(lambda connection: people.rename_account(connection, account_id, shown))
         return shown
 
+    async def speak(self, account_id: str, tag: str) -> None:
+        """Remembers the language that the person chose, for pages and mails."""
+        await self._database.write(lambda connection: people.set_language(connection, account_id, tag))
+
     async def get(self, account_id: str) -> AccountRow:
         """One account. Raises `KeyError` when it is gone."""
         row = await self._database.read(lambda connection: people.account_by_id(connection, account_id))

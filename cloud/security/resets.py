@@ -24,6 +24,7 @@ from cloud.store import people
 from cloud.store.engine import Database
 from cloud.store.people import AccountRow
 from cloud.store.schema import password_reset
+from language.languages import Language, Languages
 from protocol.codes import secret_hash
 from protocol.errors import INVALID, Refusal
 from protocol.limits import Rate
@@ -43,21 +44,27 @@ class Resets:
         database: Database,
         accounts: Accounts,
         outbox: Outbox,
+        languages: Languages,
         bus: Bus,
         limits: Limits,
         base: str,
         unix_ms: Callable[[], int],
     ) -> None:
         self._db, self._accounts, self._outbox, self._bus = database, accounts, outbox, bus
+        self._languages = languages
         self._limits, self._base, self._unix_ms = limits, base, unix_ms
 
-    async def ask(self, email: str, address: str) -> None:
-        """Mails a link if there is such an account; says nothing either way. Raises `Refusal` REG-006."""
+    async def ask(self, email: str, address: str, asked_in: Language) -> None:
+        """Mails a link if there is such an account; says nothing either way. Raises `Refusal` REG-006.
+
+        The mail speaks the language of the account; `asked_in` where it has none.
+        """
         await self._limits.take("reset", address, ASKING)
         token, wanted = secrets.token_urlsafe(32), normal_email(email) or ""
         known = await self._db.write(lambda c: self._open(c, wanted, secret_hash(token)))
         if known is not None:
-            self._outbox.post(password_link(known.email, f"{self._base}/reset?token={token}"))
+            language = self._languages.get(known.language or "") or asked_in
+            self._outbox.post(password_link(language, known.email, f"{self._base}/reset?token={token}"))
 
     def _open(self, connection: Connection, email: str, token_hash: str) -> AccountRow | None:
         now = self._unix_ms()

@@ -47,6 +47,7 @@ class Person:
     csrf: str
     session: str
     administrator: bool = False
+    language: str | None = None
 
 
 class Sessions:
@@ -87,7 +88,7 @@ class Sessions:
             await self._database.write(
                 lambda connection: people.touch_session(connection, hashed, now, until)
             )
-        return Person(row.account_id, row.email, row.name, row.csrf, hashed, row.administrator)
+        return Person(row.account_id, row.email, row.name, row.csrf, hashed, row.administrator, row.language)
 
     async def alive(self, session: str) -> bool:
         """Whether a session that was found earlier still holds; looking does not prolong it."""

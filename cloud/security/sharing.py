@@ -22,7 +22,9 @@ from cloud.security.accounts import normal_email
 from cloud.security.limits import Limits
 from cloud.security.sessions import Person
 from cloud.store.engine import Database
+from cloud.store.people import account_by_email
 from cloud.store.schema import account, device, invitation, share
+from language.languages import Language, Languages
 from protocol.codes import ulid
 from protocol.errors import INVALID, Refusal, not_found
 from protocol.limits import Rate
@@ -43,10 +45,12 @@ class Sharing:
         bus: Bus,
         limits: Limits,
         outbox: Outbox,
+        languages: Languages,
         base: str,
         unix_ms: Callable[[], int],
     ) -> None:
         self._db, self._bus, self._limits, self._outbox = database, bus, limits, outbox
+        self._languages = languages
         self._base, self._unix_ms = base, unix_ms
 
     async def load(self) -> None:
@@ -66,8 +70,12 @@ class Sharing:
 
         return await self._db.read(read)
 
-    async def invite(self, person: Person, device_id: str, email: str, role: str) -> None:
+    async def invite(
+        self, person: Person, device_id: str, email: str, role: str, invited_in: Language
+    ) -> None:
         """Invites an address, or gives somebody who is in already the other role.
+
+        The mail speaks the language of the address's account; `invited_in` where there is none.
 
         Raises `Refusal` 404, 403, REG-006 and REG-007 with field `email`.
         """
@@ -79,7 +87,9 @@ class Sharing:
         await self._limits.take("invitations", person.account_id, INVITATIONS)
         name = await self._db.write(partial(self._invite, person, device_id, address, role))
         if name is not None:
-            self._outbox.post(invited(address, person.name, name, role, self._base))
+            guest = await self._db.read(lambda c: account_by_email(c, address))
+            language = self._languages.get((guest and guest.language) or "") or invited_in
+            self._outbox.post(invited(language, address, person.name, name, role, self._base))
 
     def _invite(
         self, person: Person, device_id: str, email: str, role: str, connection: Connection

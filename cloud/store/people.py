@@ -20,6 +20,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     created: int
     administrator: bool = False
     suspended: int | None = None
+    language: str | None = None
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     email: str
     name: str
     administrator: bool = False
+    language: str | None = None
 
 
 def insert_account(connection: Connection, row: AccountRow) -> bool:
@@ -79,6 +81,11 @@ def rename_account(connection: Connection, account_id: str, name: str) -> None:
     connection.execute(update(account).where(account.c.id == account_id).values(name=name))
 
 
+def set_language(connection: Connection, account_id: str, tag: str) -> None:
+    """Remembers the language that a person chose."""
+    connection.execute(update(account).where(account.c.id == account_id).values(language=tag))
+
+
 def insert_session(connection: Connection, row: SessionRow) -> None:
     """Stores a new session."""
     values = msgspec.structs.asdict(row)
@@ -88,7 +95,7 @@ def insert_session(connection: Connection, row: SessionRow) -> None:
 def session_by_hash(connection: Connection, token_hash: str, now: int) -> SessionRow | None:
     """The session of a token's hash, unless it has expired or its account is suspended."""
     row = connection.execute(
-        select(session, account.c.email, account.c.name, account.c.administrator)
+        select(session, account.c.email, account.c.name, account.c.administrator, account.c.language)
         .join(account, account.c.id == session.c.account_id)
         .where(session.c.token_hash == token_hash, session.c.expires > now, account.c.suspended.is_(None))
     ).one_or_none()

@@ -54,6 +54,7 @@ account = Table(
     Column("created", BigInteger, nullable=False),
     Column("administrator", Boolean, nullable=False, server_default=false()),
     Column("suspended", BigInteger),  # since when; such an account opens nothing
+    Column("language", String(20)),  # the tag that the person chose, or none
 )
 
 session = Table(

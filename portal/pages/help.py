@@ -8,8 +8,8 @@ from datetime import datetime
 
 from aiohttp import web
 
+from language.languages import Language
 from portal import context, guide
-from portal.languages import Language
 from portal.measures import clock_time
 from portal.pages.forms import posted, require_token, see_other
 from portal.render import page

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from language.languages import Language
 from portal import context
-from portal.languages import Language
 from portal.measures import duration
 from portal.render import page
 from portal.sentences import N_

@@ -38,7 +38,7 @@ from tests.portal.phone import Page, Phone
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-ROOMS = ["appliance", "buffer", "firmware", "portal", "protocol", "statemachine"]
+ROOMS = ["appliance", "buffer", "firmware", "language", "portal", "protocol", "statemachine"]
 AT_THE_START = (
     ("appliance/files.py", "private_folder"),
     ("appliance/control.py", "serve"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloud.dashboard import station_view, words
+from cloud.dashboard import measures, station_view, words
 from cloud.dashboard.claim_view import claim_page
 from cloud.dashboard.forms import from_refusal
 from cloud.dashboard.stations import counts, picture, tile
@@ -40,11 +40,11 @@ NB = "\u00a0"
         (999_500, "1.0 MB"),
         (2_104_332, "2.1 MB"),
         (64_000_000_000, "64 GB"),
-        (5e16, "50000 TB"),
+        (5e16, "50,000 TB"),
     ],
 )
 def test_sizes_have_at_most_three_digits(count: float, said: str) -> None:
-    assert words.size(count) == said.replace(" ", NB)
+    assert measures.size(count) == said.replace(" ", NB)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_sizes_have_at_most_three_digits(count: float, said: str) -> None:
     ],
 )
 def test_durations_are_as_exact_as_they_need_to_be(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said.replace("_", NB)
+    assert measures.duration(seconds) == said.replace("_", NB)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_event_data_become_lines() -> None:
     )
     assert list(lines) == [
         ("fps", "25.0"),
-        ("ok", "yes"),
+        ("ok", "true"),
         ("begin.x", "1"),
         ("begin.deep.y", "–"),
         ("n", "1, a"),

@@ -16,6 +16,7 @@ from cloud.errors import SettingsError
 from cloud.mail.letters import invited
 from cloud.mail.outbox import MOST_WAITING, Letter, Outbox
 from cloud.settings import load
+from language.languages import Language
 from tests.cloud.smtp_server import MailServer, mail_server
 
 LETTER = Letter("bob@example.org", "Grüße", "A text — with more than ASCII.\n")
@@ -114,7 +115,7 @@ def test_a_password_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_invitation_says_who_what_and_where() -> None:
-    letter = invited("bob@example.org", "Ada", "Roof", "technician", "https://c.example.org")
+    letter = invited(Language("en"), "bob@example.org", "Ada", "Roof", "technician", "https://c.example.org")
     assert "Ada" in letter.text
     assert "“Roof”" in letter.subject
     assert "https://c.example.org/" in letter.text

@@ -11,8 +11,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from language.pseudo import LONG
 from portal.fakes import CARD, RUNNING, WAITING_FOR_CLAIM, FakeStation
-from portal.pseudo import LONG
 from tests.conftest import BrowserFactory
 from tests.portal.browsing import arrive, away, find, on_every_page, resize, runs, scheme, speak, until
 from tests.portal.test_pages import STATIC

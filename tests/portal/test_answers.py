@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from language.languages import Language
 from portal.answers import Answer, answers
 from portal.fakes import IN_SETUP, NOON, RUNNING
-from portal.languages import Language
 from portal.measures import ago, duration, size
 from portal.view import Backlog, Breaker, Clock, NetworkInfo, Notice, Recording, Sentence, Waiting
 

@@ -12,7 +12,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from portal import pseudo
+from language import pseudo
 from portal.fakes import CARD, IN_SETUP, RUNNING, WAITING_FOR_CLAIM, FakeStation
 from portal.languages import load
 from portal.server import create_app, serving

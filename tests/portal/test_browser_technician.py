@@ -10,9 +10,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from language.pseudo import LONG
 from portal import api
 from portal.fakes import PIN, RUNNING, FakeStation
-from portal.pseudo import LONG
 from portal.server import create_app, serving
 from portal.settings import PortalSettings
 from tests.conftest import BrowserFactory

@@ -14,10 +14,10 @@ from appliance import checkup, front, recognised
 from appliance import sentences as station_sentences
 from appliance.network.verdict import VERDICTS
 from firmware.pattern import PATTERNS
+from language.languages import Language, Languages
 from portal import fakes, render, sentences
 from portal.context import CONTEXT
 from portal.fakes import FakeStation
-from portal.languages import Language, Languages
 from portal.server import create_app, serving
 from scripts.messages import template
 from statemachine.lifecycle import State

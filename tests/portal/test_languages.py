@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from portal import pseudo
-from portal.languages import Language, Languages, accepted, load
+from language import languages, pseudo
+from language.languages import Language, Languages, accepted
+from portal.languages import load
 from portal.measures import ago, clock_time, duration, size
 from portal.view import Sentence
 
@@ -76,8 +77,8 @@ def test_after_the_browser_the_country_decides_and_then_the_system(
 
 
 def test_english_is_there_without_any_catalogue(tmp_path: Path) -> None:
-    assert [language.tag for language in load(folder=tmp_path)] == ["en"]
-    assert load(folder=tmp_path).default.tell("Connect") == "Connect"
+    assert [language.tag for language in languages.load(tmp_path, "portal")] == ["en"]
+    assert languages.load(tmp_path, "portal").default.tell("Connect") == "Connect"
 
 
 def test_ten_languages_are_there() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from portal import pseudo
+from language import pseudo
+from language.languages import NAMES, Language, Languages
 from portal.countries import names
 from portal.fakes import (
     CARD,
@@ -22,7 +23,7 @@ from portal.fakes import (
     FakeStation,
     failed_attempt,
 )
-from portal.languages import NAMES, Language, Languages, load
+from portal.languages import load
 from portal.sentences import refusal
 from portal.server import create_app, serving
 from portal.settings import PortalSettings

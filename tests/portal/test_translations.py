@@ -11,8 +11,8 @@ from babel.messages.catalog import Catalog, Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal import catalogue
-from portal.catalogue import CatalogueDamaged
+from language import catalogue
+from language.catalogue import CatalogueDamaged
 from scripts.messages import catalogues, load, save, template
 
 FILES = catalogues()

@@ -3,7 +3,7 @@
 
 const main = document.querySelector("main");
 const page = document.documentElement.lang;
-const locale = navigator.languages.find((name) => name.split("-")[0] === page) ?? page;
+const locale = `${navigator.languages.find((name) => name.split("-")[0] === page) ?? page}-u-nu-latn`; // codes and PINs have these digits too
 const long = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const short = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 const absolute = { format: (moment) => (new Date(moment).getFullYear() === new Date().getFullYear() ? short : long).format(moment) };
