@@ -34,7 +34,7 @@ def stand(made: Station, state: State) -> None:
 
 
 JOINABLE = {State.SETUP, State.CONFIGURING}
-CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY}
+CLAIMABLE = {State.SETUP, State.CONFIGURING, State.CONNECTING, State.NETWORK_READY, State.CLAIMING}
 
 
 @pytest.mark.parametrize("state", list(State))
