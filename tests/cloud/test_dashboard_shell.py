@@ -111,7 +111,7 @@ async def test_every_form_that_changes_something_carries_the_token(cloud: Cloud)
             assert 'name="csrf"' in form or name in ("sign-in", "/forgot", "/reset"), name
 
 
-API = ("/v1", "/api/", "/health", "/openapi", "/device-realtime", "/time", "/crl")
+API = ("/v1", "/api/", "/health", "/.well-known/", "/openapi", "/device-realtime", "/time", "/crl")
 
 
 def page_routes(app: web.Application) -> list[tuple[str, str]]:
