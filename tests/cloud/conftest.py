@@ -30,6 +30,7 @@ _CONTRACT = {
     "test_claims.py",
     "test_device_auth.py",
     "test_events.py",
+    "test_extremes.py",
     "test_heartbeats.py",
     "test_interface.py",
     "test_kept.py",
