@@ -39,7 +39,8 @@ def cluster() -> Iterator[Path]:
     try:
         _give_away(folder)
         data = folder / "data"
-        _run(where / "initdb", "-D", data, "-A", "trust", "-U", _USER, "-E", "UTF8", "--no-sync")
+        utf8 = ("-E", "UTF8", "--locale=C.UTF-8")  # as Debian makes it where no other language was chosen
+        _run(where / "initdb", "-D", data, "-A", "trust", "-U", _USER, *utf8, "--no-sync")
         options = (
             f"-k {folder} -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=50"
         )
