@@ -23,7 +23,7 @@ from tests.cloud.people_parts import Clock
 
 _numbers = count(1)
 _KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-_CONTRACT = {
+CONTRACT = {
     "test_administration.py",
     "test_api_tokens.py",
     "test_batches.py",
@@ -58,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if marks & {"browser", "e2e"}:
         return
-    if _EVERY_ROW or metafunc.definition.path.name in _CONTRACT:
+    if _EVERY_ROW or metafunc.definition.path.name in CONTRACT:
         metafunc.parametrize("cloud_database", _KINDS, indirect=True)
 
 

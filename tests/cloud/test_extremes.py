@@ -9,12 +9,18 @@ import pytest
 
 from protocol.limits import MAX_COUNT
 from tests.cloud.cloud_server import Cloud
+from tests.cloud.conftest import CONTRACT
 from tests.cloud.matrix import world
 from tests.cloud.matrix_table import INTERFACE, PAGES
 from tests.cloud.people_client import Browsing
 
 TABLE = INTERFACE | PAGES
 _QUERIES = ("after", "before", "format", "next", "nonce", "search", "spot", "token", "wait")
+
+
+def test_every_file_of_the_contract_runs_on_both_databases(request: pytest.FixtureRequest) -> None:
+    here = request.path.parent
+    assert [name for name in sorted(CONTRACT) if "cloud: Cloud" not in (here / name).read_text()] == []
 
 
 async def test_a_nul_character_in_a_path_is_refused_and_no_fault(cloud: Cloud) -> None:
