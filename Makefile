@@ -9,7 +9,7 @@ CLOUD_PORT ?= 8800
 PORTAL_PORT ?= 8801
 WORKERS ?= 2
 
-.PHONY: help setup run clean-run test lint types unit e2e test-registration test-fuzz test-netfaults test-crash test-night test-wifi test-wifi-sample wifi-image deb test-packages bench messages screenshots format system-packages
+.PHONY: help setup run clean-run test lint types unit e2e test-registration test-fuzz test-netfaults test-postgres test-crash test-night test-wifi test-wifi-sample wifi-image deb test-packages bench messages screenshots format system-packages
 
 help: ## what can be done here
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ test-fuzz: $(STAMP) ## rubbish in: the interface against its document, and a tho
 test-netfaults: $(STAMP) ## faults of the network between real processes, in network namespaces (needs root)
 	scripts/system-packages.sh test
 	$(BIN)/pytest -m netfaults
+
+test-postgres: $(STAMP) ## all tests of the cloud that can run on PostgreSQL, with every row of their tables
+	scripts/system-packages.sh test
+	METEOR_POSTGRES=all $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m postgres tests/cloud tests/fuzz
 
 test-registration: $(STAMP) ## 3,000 registrations at a real cloud with a fault in every tenth request (20 minutes)
 	REGISTRATIONS=3000 $(BIN)/pytest -s tests/registration

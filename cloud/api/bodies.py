@@ -58,7 +58,12 @@ async def read_json(request: web.Request, kind: type[T], limit: int = MAX_JSON_B
 
 
 def require_readable(request: web.Request) -> None:
-    """Raises `Refusal` 400 for a header that is no text: it could be neither stored nor told nor logged."""
+    """Raises `Refusal` 400 for a header that is no text: it could be neither stored nor told nor logged.
+
+    For a NUL character in the address too: PostgreSQL cannot even look for it.
+    """
+    if "\0" in request.path or any("\0" in text for text in request.query.values()):
+        raise Refusal(None, INVALID, "The address must not contain NUL characters.", status=400)
     for name, value in request.raw_headers:
         try:
             value.decode("utf-8")

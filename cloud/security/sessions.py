@@ -218,7 +218,7 @@ async def _sent_csrf(request: web.Request) -> str:
 async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a posted form, the first value of each; empty for any other kind of body.
 
-    Raises HTTPBadRequest for bytes that are no text.
+    Raises HTTPBadRequest for bytes that are no text, and for a NUL character, which PostgreSQL cannot store.
     """
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
@@ -226,6 +226,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
         sent = await request.post()
     except (ValueError, LookupError):
         raise web.HTTPBadRequest from None
+    if any(isinstance(value, str) and "\0" in value for value in sent.values()):
+        raise web.HTTPBadRequest
     return {name: value for name, value in reversed([*sent.items()]) if isinstance(value, str)}
 
 

@@ -191,6 +191,8 @@ def _sqlite(url: URL, size: int, *, read_only: bool = False) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(raw: sqlite3.Connection, _record: Any) -> None:
         raw.isolation_level = None  # the driver must not begin transactions by itself
+        # SQLite's own knows ASCII only, and a search for "étoile" would miss the station "Étoile".
+        raw.create_function("lower", 1, _lower, deterministic=True)
         for pragma in (*_PRAGMAS, f"query_only={'ON' if read_only else 'OFF'}"):
             raw.execute(f"PRAGMA {pragma}").close()
 
@@ -199,6 +201,10 @@ def _sqlite(url: URL, size: int, *, read_only: bool = False) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _lower(text: str | None) -> str | None:
+    return text if text is None else text.lower()
 
 
 def _postgres(url: URL, size: int) -> Engine:

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.engine import make_url
+
+from cloud.store import schema
 
 _USER = "postgres"
 
@@ -36,8 +39,11 @@ def cluster() -> Iterator[Path]:
     try:
         _give_away(folder)
         data = folder / "data"
-        _run(where / "initdb", "-D", data, "-A", "trust", "-U", _USER, "-E", "UTF8", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        utf8 = ("-E", "UTF8", "--locale=C.UTF-8")  # as Debian makes it where no other language was chosen
+        _run(where / "initdb", "-D", data, "-A", "trust", "-U", _USER, *utf8, "--no-sync")
+        options = (
+            f"-k {folder} -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=50"
+        )
         _run(where / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
         try:
             yield folder
@@ -54,6 +60,20 @@ def new_database(socket_folder: Path, name: str) -> str:
     ) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
     return f"postgresql+psycopg://{_USER}@/{name}?host={socket_folder}"
+
+
+def empty(url: str) -> None:
+    """Takes every row out of the product's tables and counts from 1 again. Who is still in is sent away."""
+    place = make_url(url)
+    tables = ", ".join(f'"{table.name}"' for table in schema.metadata.sorted_tables)
+    with psycopg.connect(
+        host=str(place.query["host"]), user=_USER, dbname=place.database, autocommit=True
+    ) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
 
 
 def _give_away(folder: Path) -> None:

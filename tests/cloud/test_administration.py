@@ -49,6 +49,16 @@ async def test_an_administrator_finds_every_station_and_account(cloud: Cloud) ->
     assert await found("accounts", "root") == [root.account_id]
 
 
+async def test_a_search_knows_the_capital_letters_of_every_script(cloud: Cloud) -> None:
+    root, ada = await administrator(cloud), await cloud.person("ada@example.org")
+    station = await cloud.claimed(ada)
+    assert (await ada.send("PATCH", station.place, {"name": "ÉTOILE Ωmega"})).status == 200
+    for search in ("étoile", "ÉTOILE", "Étoile ω", "ωMEGA"):
+        reply = await root.send("GET", f"/v1/administration/devices?search={search}")
+        found = [one["id"] for one in reply.read(dict[str, Any])["devices"]]
+        assert found == [station.device_id], search
+
+
 async def test_taking_the_role_back_counts_from_the_next_request(cloud: Cloud) -> None:
     root, ada = await administrator(cloud), await cloud.person()
     station = await cloud.claimed(ada)

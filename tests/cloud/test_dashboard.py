@@ -153,7 +153,7 @@ async def test_too_many_tries_are_named_with_the_time_to_wait(cloud: Cloud) -> N
         ("BCDFGH", "12345a", "", "pin", "The PIN has six digits"),
         ("BCDFGH", "１２３４５６", "", "pin", "The PIN has six digits"),
         ("BCDFGH", "123456", "n" * 81, "name", "A name has 1 to 80 characters."),
-        ("BCDFGH", "123456", "a\x00b", "name", "A name has 1 to 80 characters."),
+        ("BCDFGH", "123456", "a\x07b", "name", "A name has 1 to 80 characters."),
     ],
 )
 async def test_a_mistyped_field_is_marked_and_the_rest_kept(

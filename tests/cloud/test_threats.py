@@ -15,7 +15,7 @@ from cloud.fleet import events
 from cloud.security.vault import Secrets
 from cloud.store import schema
 from protocol.limits import Rate
-from tests.cloud.cloud_server import Cloud, running_cloud
+from tests.cloud.cloud_server import running_cloud
 from tests.cloud.people_parts import Clock
 from tests.cloud.station_client import Reply, Station
 from tests.cloud.test_revocation import renew
@@ -45,17 +45,6 @@ def heard(station: Station, into: list[bytes]) -> Station:
     return station
 
 
-def everything_stored(cloud: Cloud) -> bytes:
-    with cloud.database.engine.connect() as connection:
-        rows = [
-            b"|".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
-            for table in schema.metadata.sorted_tables
-            for row in connection.execute(select(table))
-        ]
-    files = [path.read_bytes() for path in cloud.settings.data_dir.rglob("*") if path.is_file()]
-    return b"\n".join(rows + files)
-
-
 async def test_no_private_key_is_in_database_files_answers_or_logs(
     tmp_path: Path,
     secrets: Secrets,
@@ -79,7 +68,7 @@ async def test_no_private_key_is_in_database_files_answers_or_logs(
             answers.append((await ada.send("GET", by_token.place + path)).body)
         answers.append((await ada.send("GET", "/v1/account/export")).body)
         places = {
-            "store": everything_stored(cloud),
+            "store": cloud.stored(),
             "answers": b"\n".join(answers),
             "logs": caplog.text.encode(),
         }

@@ -8,15 +8,31 @@ from cloud.security.limits import Limits
 from protocol import server_log
 from tests.cloud.conftest import (
     cloud,
+    cloud_database,
     database_url,
+    migrated_file,
+    migrated_postgres,
     moved_clock,
     postgres_socket,
     process,
+    pytest_generate_tests,
     secrets,
     session,
 )
 
-__all__ = ["cloud", "database_url", "moved_clock", "postgres_socket", "process", "secrets", "session"]
+__all__ = [
+    "cloud",
+    "cloud_database",
+    "database_url",
+    "migrated_file",
+    "migrated_postgres",
+    "moved_clock",
+    "postgres_socket",
+    "process",
+    "pytest_generate_tests",
+    "secrets",
+    "session",
+]
 
 
 @pytest.fixture
