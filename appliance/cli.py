@@ -16,7 +16,7 @@ from appliance import __version__
 from appliance.commandline.exits import MEANING, CommandFailed, Exit
 from appliance.errors import StartRefused
 from appliance.settings import CONFIG_FILE, Settings, SettingsRefused, config_path, describe, from_process
-from firmware.errors import HardwareUnknown
+from firmware.errors import HardwareUnknown, HardwareUnreadable
 
 Command = Callable[[argparse.Namespace, Settings], Exit]
 
@@ -41,8 +41,10 @@ def run(words: list[str]) -> Exit:
         return command(arguments, settings)
     except SettingsRefused as error:
         return _fail(Exit.SETTINGS, str(error))
-    except (StartRefused, HardwareUnknown) as error:
+    except StartRefused as error:
         return _fail(Exit.FAILED, str(error))
+    except (HardwareUnknown, HardwareUnreadable) as error:
+        return _fail(Exit.FAILED, f"{error} ({error.code})", error.action)
     except CommandFailed as error:
         return _fail(error.code, str(error), error.hint)
     except PermissionError as error:

@@ -216,11 +216,36 @@ def config_path(file: Path | None, environment: Mapping[str, str]) -> Path:
 def _files(file: Path | None, environment: Mapping[str, str]) -> list[Path]:
     main = config_path(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))
-    if named and not main.is_file():
+    there = _is_there(main)
+    if named and not there:
         asked = "--config" if file else CONFIG_VARIABLE
         raise SettingsRefused(f"{main}: there is no such file. Create it, or leave {asked} away.")
-    files = [main] if main.is_file() else []
-    return files + sorted((main.parent / "config.d").glob("*.toml"))
+    return [*([main] if there else []), *_pieces(main.parent / "config.d")]
+
+
+def _pieces(folder: Path) -> list[Path]:
+    """The files of `config.d`. A closed folder is no empty one: its settings would be lost silently."""
+    try:
+        return sorted(each for each in folder.iterdir() if each.suffix == ".toml")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError:
+        raise SettingsRefused(_closed(folder)) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Raises `SettingsRefused` where nobody lets us look."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        raise SettingsRefused(_closed(path)) from None
+
+
+def _closed(path: Path) -> str:
+    return (
+        f"{path}: cannot be read (permission denied). Check owner and mode of it and of the folders above, "
+        "or run this as the user of the station."
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -324,7 +349,7 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
         "network.scenario": settings.network.scenario,
     }
     for field, file in named.items():
-        if file and not Path(file).is_file():
+        if file and not _is_there(Path(file)):
             refuse(field, f"there is no file {file}. Name one that is there, or leave it away.")
 
 

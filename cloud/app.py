@@ -49,8 +49,10 @@ from cloud.rights.removal import REMOVAL, Removal
 from cloud.security.accounts import ACCOUNTS
 from cloud.security.cloud_keys import CloudKeys
 from cloud.security.device_auth import DeviceAuth
+from cloud.security.doorkeeper import Doorkeeper
 from cloud.security.limit_store import LimitStore
 from cloud.security.limits import Limits
+from cloud.security.networks import NetworkRules
 from cloud.security.resets import RESETS
 from cloud.security.seal import Seal
 from cloud.security.sessions import SESSIONS
@@ -78,13 +80,15 @@ def create_app(
 ) -> web.Application:
     """The whole cloud on a migrated database. The caller closes the database after the application."""
     app = web.Application(
-        middlewares=[middleware.identify, middleware.explain], client_max_size=_LARGEST_BODY
+        middlewares=[middleware.identify, middleware.admit, middleware.explain], client_max_size=_LARGEST_BODY
     )
     app.on_response_prepare.append(middleware.mark)
     bus, store = Bus(unix_ms=clock), LimitStore(database, clock)
     limits = Limits(store=store)
     app[keys.SETTINGS], app[keys.DATABASE], app[keys.UNIX_MS] = settings, database, clock
     app[keys.BUS], app[keys.LIMITS] = bus, limits
+    rules = NetworkRules(settings.deny_networks, settings.allow_networks)
+    app[keys.DOORKEEPER] = Doorkeeper(rules, database, limits, clock)
     app[keys.TRAIL] = Trail(database)
     app[keys.DEVICE_AUTH] = DeviceAuth(
         database, limits, clock, certificate_required="mtls" in settings.auth_require

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cloud.registry.tokens import DeviceTokens
     from cloud.security.cloud_keys import CloudKeys
     from cloud.security.device_auth import DeviceAuth
+    from cloud.security.doorkeeper import Doorkeeper
     from cloud.security.limits import Limits
     from cloud.security.trail import Trail
     from cloud.settings import Settings
@@ -44,6 +45,7 @@ REQUEST_ID: Any = _RequestKey("request_id", str)
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 DATABASE: web.AppKey[Database] = web.AppKey("database")
 BUS: web.AppKey[Bus] = web.AppKey("bus")
+DOORKEEPER: web.AppKey[Doorkeeper] = web.AppKey("doorkeeper")
 LIMITS: web.AppKey[Limits] = web.AppKey("limits")
 CLOUD_KEYS: web.AppKey[CloudKeys] = web.AppKey("cloud_keys")
 TOKENS: web.AppKey[DeviceTokens] = web.AppKey("tokens")

@@ -24,6 +24,7 @@ from cloud.security.limits import Limits
 from cloud.security.passwords import Passwords
 from cloud.security.vault import Secrets, Vault, write_secret
 from cloud.settings import Settings
+from cloud.speaking import LANGUAGES
 from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
 from cloud.tls import server_context
@@ -112,8 +113,9 @@ async def plain_door(main: web.Application, settings: Settings) -> AsyncIterator
     if settings.plain_port is None:
         yield
         return
-    app = web.Application(middlewares=[middleware.identify, middleware.explain])
+    app = web.Application(middlewares=[middleware.identify, middleware.admit, middleware.explain])
     app[keys.CLOUD_KEYS], app[keys.CRL] = main[keys.CLOUD_KEYS], main[keys.CRL]
+    app[keys.DOORKEEPER], app[LANGUAGES] = main[keys.DOORKEEPER], main[LANGUAGES]
     app[keys.UNIX_MS], app[keys.SETTINGS] = main[keys.UNIX_MS], main[keys.SETTINGS]
     app.router.add_get("/time", trust.time)
     app.router.add_get("/crl", certificates.crl)

@@ -13,11 +13,15 @@ import msgspec
 from msgspec import Meta
 
 from cloud.errors import SettingsError
+from cloud.security.networks import networks
 from protocol.limits import HEARTBEAT_INTERVAL_S, MAX_CHUNK_BYTES, OFFLINE_AFTER_S
 
 ENVIRONMENT = "METEOR_CLOUD_"
 FILE_VARIABLE = "METEOR_CLOUD_CONFIG"
 """Names the TOML file; it is not a setting itself."""
+
+_LISTS = frozenset({"deny_networks", "allow_networks"})
+"""Where the environment gives several values, with commas or spaces between."""
 
 Seconds = Annotated[int, Meta(ge=1)]
 
@@ -32,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: Annotated[str, Meta(pattern=r"^(https?://[^/\s?#]+)?$")] = ""
     development: bool = False
     trust_forwarded: bool = False
+    deny_networks: tuple[str, ...] = ()
+    allow_networks: tuple[str, ...] = ()
     log_format: Literal["plain", "json"] = "plain"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     secrets_dir: Path | None = None
@@ -101,20 +107,31 @@ def load(
         file = Path(environment[FILE_VARIABLE])
     if file is not None:
         values |= _known(_toml(file), str(file))
-    from_environment = {
+    from_environment: dict[str, Any] = {
         name.removeprefix(ENVIRONMENT).lower(): text
         for name, text in environment.items()
         if name.startswith(ENVIRONMENT) and name != FILE_VARIABLE
     }
+    for name in _LISTS & set(from_environment):
+        from_environment[name] = from_environment[name].replace(",", " ").split()
     values |= _known(from_environment, "the environment")
     values |= _known({name: value for name, value in (flags or {}).items() if value is not None}, "the flags")
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting is not valid: {error}.") from None
+    _require_networks(settings)
     if settings.public_url:
         return settings
     return msgspec.structs.replace(settings, public_url=settings.base)
+
+
+def _require_networks(settings: Settings) -> None:
+    for name in sorted(_LISTS):
+        try:
+            networks(getattr(settings, name))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}.") from None
 
 
 def _toml(file: Path) -> dict[str, Any]:

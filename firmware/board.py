@@ -1,7 +1,8 @@
 """What the machine says about itself: model, serials, memory, addresses, disk; identity is made elsewhere.
 
 Everything is read below a root folder, so that the files of any board can stand in for it. What is missing,
-unreadable or nonsense is None or absent, never a failure.
+unreadable or nonsense is None or absent, never a failure. What names the machine and may not be read is
+listed in `closed`, so that nobody takes it for missing.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CPUINFO = "proc/cpuinfo"
+MACHINE_ID = "etc/machine-id"
 DEVICE_TREE = ("proc/device-tree", "sys/firmware/devicetree/base")
 DMI = "sys/class/dmi/id"
 
@@ -48,6 +50,8 @@ class Board:
     disk_uuid: str | None = None
     machine_id: str | None = None
     hostname: str | None = None
+    closed: tuple[str, ...] = ()
+    """Those of `CPUINFO` and `MACHINE_ID` that are there and refuse to be read."""
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:
@@ -67,7 +71,18 @@ def read_board(root: Path = Path("/")) -> Board:
         disk_uuid=_disk_uuid(root),
         machine_id=_machine_id(root),
         hostname=_text(root / "proc/sys/kernel/hostname") or _text(root / "etc/hostname"),
+        closed=tuple(name for name in (CPUINFO, MACHINE_ID) if _is_closed(root / name)),
     )
+
+
+def _is_closed(path: Path) -> bool:
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _text(path: Path) -> str | None:
@@ -126,7 +141,7 @@ def _memory(root: Path) -> int | None:
 
 def _machine_id(root: Path) -> str | None:
     """Thirty-two hexadecimal digits; on a first boot the file may be empty or say `uninitialized`."""
-    found = _text(root / "etc/machine-id") or ""
+    found = _text(root / MACHINE_ID) or ""
     return found if re.fullmatch(r"[0-9a-f]{32}", found) and len(set(found)) > 1 else None
 
 

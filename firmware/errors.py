@@ -45,3 +45,12 @@ class ResetFailed(FirmwareError):
 
     code: ClassVar[str] = "HW-005"
     action: ClassVar[str] = "Switch the station off and on; the reset goes on where it stopped."
+
+
+class HardwareUnreadable(FirmwareError):
+    """What names this machine is there and may not be read: the rest would make another name."""
+
+    code: ClassVar[str] = "HW-007"
+    action: ClassVar[str] = (
+        "Let the station's user read it (chmod a+r; no ProtectProc or InaccessiblePaths for it), start again."
+    )

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firmware.board import Board
-from firmware.errors import HardwareUnknown
+from firmware.board import CPUINFO, MACHINE_ID, Board
+from firmware.errors import HardwareUnknown, HardwareUnreadable
 
 FINGERPRINT_VERSION = 1
 
@@ -40,13 +40,18 @@ class HardwareId:
 def hardware_id(board: Board) -> HardwareId:
     """The best name that `board` offers; raise `HardwareUnknown` if it offers none.
 
+    Raises `HardwareUnreadable` when a better one is there and may not be read: the next best would be the
+    name of another machine, today or on the day when the file can be read again.
+
     A machine-id is confidential (machine-id(5)), so only a keyed hash of it leaves the machine.
     """
     if board.cpu_serial:
         return HardwareId(f"CPU_{board.cpu_serial}", IdSource.CPU_SERIAL)
+    _require_open(board, CPUINFO)
     if board.machine_id:
         hashed = hmac.new(bytes.fromhex(board.machine_id), _PURPOSE, hashlib.sha256).hexdigest()
         return HardwareId(f"MID_{hashed[:16]}", IdSource.MACHINE_ID)
+    _require_open(board, MACHINE_ID)
     address = _any_address(board)
     if board.hostname and address:
         hashed = hashlib.sha256(_items(board.hostname, address)).hexdigest()
@@ -89,13 +94,22 @@ class Fingerprint:
 
 
 def fingerprint(board: Board) -> Fingerprint:
-    """The fingerprint of `board`. A Raspberry Pi has no TPM, so there is no attestation."""
+    """The fingerprint of `board`. A Raspberry Pi has no TPM, so there is no attestation.
+
+    Raises `HardwareUnreadable` rather than leave the processor out because nobody let it be read.
+    """
+    _require_open(board, CPUINFO)
     return Fingerprint(
         cpu_id=board.cpu_serial,
         board_serial=board.board_serial,
         mac_addresses=board.mac_addresses,
         disk_uuid=board.disk_uuid,
     )
+
+
+def _require_open(board: Board, name: str) -> None:
+    if name in board.closed:
+        raise HardwareUnreadable(f"/{name} cannot be read (permission denied); it names this machine.")
 
 
 def _any_address(board: Board) -> str | None:

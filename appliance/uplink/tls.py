@@ -69,6 +69,7 @@ def station_tls(ca_certificate: str | None, time: CloudTime | None = None) -> St
         usual = ssl.create_default_context(cafile=ca_certificate)
         made = StationTls(ssl.PROTOCOL_TLS_CLIENT)
         made.options, made.verify_flags = usual.options, usual.verify_flags
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
         if ca_certificate:
             made.load_verify_locations(cafile=ca_certificate)
         else:

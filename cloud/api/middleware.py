@@ -13,9 +13,9 @@ from aiohttp import web
 
 from cloud.api.bodies import problem, require_readable
 from cloud.errors import StoreError
-from cloud.keys import REQUEST_ID, UNIX_MS
+from cloud.keys import DOORKEEPER, REQUEST_ID, UNIX_MS
 from cloud.security import audit
-from cloud.security.network import client_address
+from cloud.security.network import client_address, client_network
 from cloud.speaking import language_of
 from protocol.clock import from_unix
 from protocol.errors import Refusal
@@ -55,6 +55,17 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         resource = request.match_info.route.resource
         shown = resource.canonical if resource else "(unknown)"
         log.info("%s %s %d %.0f ms", request.method, shown, status, (time.monotonic() - started) * 1000)
+
+
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Before everything else, for pages too: nothing for networks that the operator keeps out."""
+    try:
+        doorkeeper = request.app[DOORKEEPER]
+        await doorkeeper.require(client_address(request), client_network(request), request.path)
+    except Refusal as refusal:
+        return _problem(request, refusal)
+    return await handler(request)
 
 
 async def mark(request: web.Request, response: web.StreamResponse) -> None:

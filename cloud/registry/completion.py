@@ -56,6 +56,7 @@ class Completion:
             device_id = self._make(connection, row, claimant, now_ms)
         elif known.account_id == row.account_id and known.active:
             device_id = known.device_id
+            self._note_machine(connection, device_id, row, now_ms)
         else:
             records.expire(connection, row.id, "already_registered", "REG-003")
             return Refusal("REG-003", "already_registered", "This station is registered already.")
@@ -114,12 +115,24 @@ class Completion:
         )
         give_key(connection, device_id, claimant, now_ms)
         revoke_keys(connection, device_id, now_ms, keep=claimant.keyid)
-        fingerprints.keep(connection, device_id, fingerprints.parts(self._pepper, hardware))
+        self._note_machine(connection, device_id, row, now_ms)
         self._certificates.certify(connection, device_id, claimant.keyid, claimant.key, now_ms)
         audit.record(
             connection, now_ms, f"person:{row.account_id}", "storage_replaced", device_id, key=claimant.keyid
         )
         return device_id
+
+    def _note_machine(self, connection: Connection, device_id: str, row: Row[Any], now_ms: int) -> None:
+        """Keeps the machine as it is now. Parts that are gone do no harm; the owner's log names them."""
+        before = fingerprints.parts_of(connection, device_id)
+        now = fingerprints.parts(self._pepper, row.hardware)
+        if gone := sorted({kind for kind, _ in before - now}):
+            reached = fingerprints.score(kind for kind, _ in before & now)
+            actor = f"person:{row.account_id}"
+            audit.record(
+                connection, now_ms, actor, "hardware_changed", device_id, parts=gone, score=f"{reached:.2f}"
+            )
+        fingerprints.keep(connection, device_id, now)
 
     def answer(
         self, connection: Connection, device_id: str, claimant: Claimant, now_ms: int

@@ -19,7 +19,7 @@ from cloud.registry.claims import Claims
 from cloud.security import audit
 from cloud.security.limits import Limits
 from cloud.store.engine import Database
-from cloud.store.schema import device
+from cloud.store.schema import account, device
 from protocol.clock import from_unix
 from protocol.codes import short_id, ulid
 from protocol.errors import INVALID, Refusal
@@ -82,7 +82,8 @@ class Legacy:
         return str(claims["sub"])
 
     async def register(self, account_id: str, request: LegacyRegisterRequest) -> LegacyRegisterAnswer:
-        """A station of this hardware id. Raises REG-003 when the person has one, REG-006."""
+        """A station of this hardware id. Raises REG-003 when the person has one, REG-004 when the account
+        was deleted or suspended since its token was made, REG-006."""
         await self._limits.take("claims", account_id, USER_CLAIMS)
         now, hardware_id = self._unix_ms(), request.hardwareId.strip()
         if not hardware_id.isascii() or not hardware_id.isprintable() or not hardware_id:
@@ -91,6 +92,8 @@ class Legacy:
             )
 
         def change(connection: Connection) -> str | Refusal:
+            if not _counts(connection, account_id):
+                return Refusal("REG-004", "bad_token", "This registration token does not hold any more.")
             mine = (device.c.account_id == account_id) & (device.c.status != "released")
             same = device.c.hardware_id == hardware_id
             known = connection.execute(select(device).where(mine, same)).first()
@@ -146,3 +149,9 @@ class Legacy:
         words = request.location if isinstance(request.location, str) else ""
         name = f"{request.name}, {words}"[:80] if words.strip() else request.name
         return await self._claims.initiate(account_id, InitiateRequest(name=name, location=place))
+
+
+def _counts(connection: Connection, account_id: str) -> bool:
+    """Whether the account of a token, which cannot know, is still there and not suspended."""
+    query = select(account.c.id).where(account.c.id == account_id, account.c.suspended.is_(None))
+    return connection.execute(query).first() is not None

@@ -25,6 +25,7 @@ from appliance.commandline.exits import MEANING, Exit
 from buffer.media import MediaStore
 from buffer.message import Draft, Priority
 from buffer.store import Store
+from firmware.board import Board
 from protocol.clock import from_unix
 from protocol.codes import new_claim_token
 from tests.appliance.fakes import DEVICE_ID, FakeCloud
@@ -434,6 +435,35 @@ async def test_what_belongs_to_another_user_is_told_as_permission(shell: Shell, 
     assert done.code == Exit.PERMISSION
     assert str(data) in done.err
     assert "--data-dir" in done.err
+
+
+async def test_a_machine_id_that_may_not_be_read_is_told_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = Board(hostname="meteor", closed=("etc/machine-id",))
+    monkeypatch.setattr("appliance.commandline.fingerprint.read_board", lambda: board)
+    assert cli.run(["generate-fingerprint"]) == Exit.FAILED
+    told = capsys.readouterr().err
+    assert "/etc/machine-id cannot be read" in told
+    assert "chmod" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("closed", [".", "config.toml", "config.d"])
+async def test_settings_of_another_user_are_told_with_the_remedy(shell: Shell, closed: str) -> None:
+    folder = shell.folder / "etc"
+    (folder / "config.d").mkdir(parents=True)
+    (folder / "config.toml").write_text('[device]\nname = "x"\n')
+    (folder / "config.d/10.toml").write_text('[device]\nname = "y"\n')
+    (folder / closed).chmod(0)
+    try:
+        done = await shell.run("--config", str(folder / "config.toml"), "settings")
+    finally:
+        (folder / closed).chmod(0o700)
+    assert done.code == Exit.SETTINGS
+    assert str(folder / closed).removesuffix("/.") in done.err
+    assert "owner and mode" in done.err
+    assert "Traceback" not in done.err
 
 
 async def test_a_socket_of_another_user_is_told_as_permission_and_not_as_a_stopped_station(

@@ -68,6 +68,8 @@ class Station:
         self.pin, self.link_secret = new_pin(), new_link_secret()
         self.boot, self.sequence, self.beats = 1, 0, 0
         self.serial = secrets.token_hex(8)
+        self.parts: dict[str, Any] = {}
+        """Of the fingerprint, beside the processor."""
         self.device_id = ""
         self.certificate = ""
         self.tls: ssl.SSLContext | bool = True
@@ -138,7 +140,7 @@ class Station:
     def claim_request(self, **changes: Any) -> ClaimRequest:
         values: dict[str, Any] = {
             "hardware_id": f"CPU_{self.serial}",
-            "hardware_fingerprint": HardwareFingerprint(cpu_id=self.serial),
+            "hardware_fingerprint": HardwareFingerprint(cpu_id=self.serial, **self.parts),
             "device_info": DeviceInfo(model="Test board", firmware_version="1.0"),
             "csr": self.csr(),
             "boot_id": "boot-1",

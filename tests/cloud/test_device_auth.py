@@ -6,15 +6,18 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from sqlalchemy import select, update
+from yarl import URL
 
 from cloud.security import audit
 from cloud.store import schema
 from protocol.codes import ulid
+from protocol.signature import Request, sign
 from tests.cloud.cloud_server import Cloud
 from tests.cloud.station_client import Reply, Station
 
@@ -111,12 +114,42 @@ async def test_a_key_that_the_cloud_does_not_know(cloud: Cloud) -> None:
 
 
 async def test_a_known_keyid_with_another_key_behind_it(cloud: Cloud) -> None:
+    """The signature is whole and covers the known name: only the key is another one."""
     station = await cloud.claimed(await cloud.person())
-    keyid = station.keyid
-    station.key = ec.generate_private_key(ec.SECP256R1())
-    headers = station.signed("POST", f"{station.place}/heartbeat", BODY)
-    headers["signature-input"] = headers["signature-input"].replace(station.keyid, keyid)
-    assert (await post(station, headers)).reason == "bad_signature"
+    target = f"{station.place}/heartbeat"
+    given = {"content-type": "application/json"}
+    request = Request("POST", URL(station.base).authority, target, given, BODY)
+    for key, status, reason in (
+        (ec.generate_private_key(ec.SECP256R1()), 401, "bad_signature"),
+        (station.key, 200, ""),
+    ):
+        made = sign(request, key, station.keyid, created=int(station.now()), nonce=station.nonce())
+        reply = await post(station, given | made)
+        assert reply.status == status, reply
+        assert status == 200 or reply.reason == reason
+
+
+async def test_an_unknown_key_does_not_speak_for_a_known_station(cloud: Cloud) -> None:
+    station, stranger = await cloud.claimed(await cloud.person()), cloud.station()
+    stranger.device_id = station.device_id
+    for reply in (await stranger.beat(), await stranger.report(stranger.event())):
+        assert (reply.status, reply.reason) == (401, "unknown_key")
+
+
+async def test_a_copied_key_and_the_station_use_up_one_counter_and_the_log_shows_it(cloud: Cloud) -> None:
+    """The copy is not kept out: whichever of the two is behind is refused, and that is noted."""
+    ada = await cloud.person()
+    station, copy = await cloud.claimed(ada), cloud.station()
+    copy.key, copy.device_id, copy.serial = station.key, station.device_id, "c" * 16
+    copy.boot, copy.sequence = station.boot, station.sequence
+    assert (await station.beat()).status == 200
+    assert (await copy.beat()).reason == "replayed_nonce", "the same number again"
+    copy.boot += 1
+    assert (await copy.beat()).status == 200, "a copy that was started anew is believed"
+    assert (await station.beat()).reason == "replayed_nonce", "and now the station is behind"
+    rows = (await ada.send("GET", "/v1/audit")).read(dict[str, Any])["entries"]
+    noted = [row for row in rows if row["action"] == "replayed_nonce"]
+    assert [row["device_id"] for row in noted] == [station.device_id] * 2
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-299, 200), (299, 200), (301, 401)])

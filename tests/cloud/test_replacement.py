@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -253,6 +254,69 @@ async def test_the_old_card_of_a_replaced_storage_raises_the_alarm(
     assert await clone_ms(cloud, card) is None
     await station.beat()
     assert await clone_ms(cloud, card) == cloud.clock.now_ms
+
+
+# --- changed parts ------------------------------------------------------------------------------------------
+
+
+ETH, OTHER_ETH = "dc:a6:32:0a:0b:0c", "dc:a6:32:0a:0b:0d"
+
+
+async def with_parts(cloud: Cloud, owner: Person, **parts: Any) -> Station:
+    made = cloud.station()
+    made.parts = parts
+    made.take(await made.claim_with_token((await owner.token())["claim_token"]))
+    return made
+
+
+async def changes_in(cloud: Cloud, station: Station) -> list[dict[str, Any]]:
+    query = select(schema.audit.c.detail).where(
+        schema.audit.c.action == "hardware_changed", schema.audit.c.device_id == station.device_id
+    )
+    rows = await cloud.database.read(lambda c: c.execute(query).scalars().all())
+    return [msgspec.json.decode(row) for row in rows]
+
+
+async def test_a_new_card_in_a_machine_with_a_changed_part_is_accepted_and_noted(
+    cloud: Cloud, ada: Person
+) -> None:
+    station = await with_parts(cloud, ada, disk_uuid="old", mac_addresses=[ETH])
+    card = new_card(cloud, station)
+    card.parts = {"disk_uuid": "new", "mac_addresses": [OTHER_ETH]}
+    claim_id = await shown(card)
+    assert (await decide(ada, station, claim_id, accept=True, pin=card.pin)).status == 200
+    assert (await card.finish(claim_id)).device_id == station.device_id
+    assert await changes_in(cloud, card) == [{"parts": ["disk", "eth"], "score": "0.60"}]
+    again = new_card(cloud, station)
+    again.parts = card.parts
+    claim_id = await shown(again)
+    (question,) = await asked(ada, station)
+    assert question["score"] == 0.9, "the changed parts are the known ones now"
+
+
+async def test_a_station_with_its_key_and_another_processor_is_accepted_and_noted(
+    cloud: Cloud, ada: Person
+) -> None:
+    station = await with_parts(cloud, ada, disk_uuid="one", mac_addresses=[ETH])
+    before, secret = station.device_id, station.serial
+    for serial, noted in ((secret, 0), ("b" * 16, 1), ("b" * 16, 1)):
+        station.serial = serial
+        reply = await station.claim_with_token((await ada.token())["claim_token"])
+        assert station.take(reply).device_id == before
+        assert len(await changes_in(cloud, station)) == noted, serial
+    assert (await station.beat()).status == 200
+    (row,) = await changes_in(cloud, station)
+    assert row == {"parts": ["cpu"], "score": "0.40"}
+    assert secret not in str(row)
+    entries = (await ada.send("GET", "/v1/audit")).read(dict[str, Any])["entries"]
+    assert "hardware_changed" in {entry["action"] for entry in entries}, "the owner sees it"
+
+
+async def test_a_part_that_was_added_is_no_change(cloud: Cloud, ada: Person) -> None:
+    station = await with_parts(cloud, ada, mac_addresses=[ETH])
+    station.parts = {"mac_addresses": [ETH, OTHER_ETH], "disk_uuid": "one"}
+    station.take(await station.claim_with_token((await ada.token())["claim_token"]))
+    assert await changes_in(cloud, station) == []
 
 
 # --- hardware -----------------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.board import Board, NetworkAddress, read_board
-from firmware.errors import HardwareUnknown
+from firmware.errors import HardwareUnknown, HardwareUnreadable
 from firmware.fingerprint import Fingerprint, IdSource, fingerprint, hardware_id
 from tests.firmware.boards import BOARDS, add_interface, container, pi_4, write, x86
 
@@ -65,6 +66,48 @@ def test_a_machine_with_nothing_of_its_own_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HardwareUnknown) as refusal:
         hardware_id(replace(read_board(tmp_path), hostname="localhost"))
     assert refusal.value.code == "HW-004"
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Files put into it refuse to be opened, for root too."""
+    refused: set[Path] = set()
+    plain = Path.open
+
+    def opened(path: Path, *how: Any, **more: Any) -> Any:
+        if path in refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return refused
+
+
+def test_a_processor_that_may_not_be_read_is_refused_and_not_left_out(
+    tmp_path: Path, closed: set[Path]
+) -> None:
+    pi_4(tmp_path)
+    closed.add(tmp_path / "proc/cpuinfo")
+    board = read_board(tmp_path)
+    for name in (hardware_id, fingerprint):
+        with pytest.raises(HardwareUnreadable, match="/proc/cpuinfo cannot be read") as refusal:
+            name(board)
+        assert (refusal.value.code, "read" in refusal.value.action) == ("HW-007", True)
+
+
+def test_a_machine_id_that_may_not_be_read_is_refused_where_it_would_be_the_name(
+    tmp_path: Path, closed: set[Path]
+) -> None:
+    pi_4(tmp_path)
+    closed.add(tmp_path / "etc/machine-id")
+    board = read_board(tmp_path)
+    assert hardware_id(board).source is IdSource.CPU_SERIAL, "it is not needed here"
+    with pytest.raises(HardwareUnreadable, match="/etc/machine-id cannot be read"):
+        hardware_id(replace(board, cpu_serial=None))
+
+
+def test_files_that_are_missing_are_not_closed(tmp_path: Path) -> None:
+    assert read_board(tmp_path).closed == ()
 
 
 def test_the_fingerprint_of_a_known_machine_never_changes(tmp_path: Path) -> None:
