@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,10 +26,13 @@ class ScriptedProbe(Probe):
         super().__init__("https://cloud.example.org")
         self.meets = InternetEvidence(Met.OURS, Met.OURS)
         self.asked: list[str | None] = []
+        self.before: Callable[[], Awaitable[None]] | None = None
 
     async def look(self, interface: str | None) -> InternetEvidence:
         """The evidence of the script."""
         self.asked.append(interface)
+        if self.before is not None:
+            await self.before()
         await asyncio.sleep(0)
         return self.meets
 

@@ -39,9 +39,7 @@ class Attempt:
 
     async def run(self, profile: str) -> None:
         """Activates the profile with this path. Raises `JoinFailed`, `CallFailed`."""
-        device = self._radio.device
-        if device is None:
-            raise JoinFailed(verdict.NO_RADIO, self._ssid)
+        device = self._radio.required(self._ssid)
         with self._service.listening(self._note):
             answer = await self._service.call(
                 names.MANAGER_PATH,
