@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
 import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -54,6 +55,8 @@ objects[args[1]].Set("{names.DEVICE}", "ActiveConnection", dbus.ObjectPath(ret))
 """
 _CREATE = f"""
 self.checkpoints, self.made = getattr(self, "checkpoints", {{}}), getattr(self, "made", 0) + 1
+if self.checkpoints:
+    raise dbus.exceptions.DBusException("already in a checkpoint", name="{names.MANAGER}.InvalidArguments")
 active = objects[args[0][0]].Get("{names.DEVICE}", "ActiveConnection")
 profile = objects[active].Get("{names.ACTIVE}", "Connection") if active in objects else None
 ret = "{names.MANAGER_PATH}/Checkpoint/" + str(self.made)
@@ -103,16 +106,12 @@ _METHODS: dict[tuple[str, str, str], tuple[str, str, str]] = {
     (names.MANAGER_PATH, names.MANAGER, "CheckpointRollback"): ("o", "a{su}", _ROLL_BACK),
     (names.MANAGER_PATH, names.MANAGER, "Storm"): ("ou", "", _STORM),
     (names.SETTINGS_PATH, names.SETTINGS, "AddConnection2"): ("a{sa{sv}}ua{sv}", "oa{sv}", ""),
-    (names.SETTINGS_PATH, names.SETTINGS, "ListConnections"): (
-        "",
-        "ao",
-        f"ret = self.Get('{names.SETTINGS}', 'Connections')",
-    ),
     (WLAN, names.WIRELESS, "RequestScan"): ("a{sv}", "", _SCAN),
 }
 """By object, interface and method: the signatures of what comes and goes, and the code that answers."""
 _OF_A_PROFILE = {
     "Update2": ("a{sa{sv}}ua{sv}", "a{sv}", _UPDATE),
+    "GetSettings": ("", "a{sa{sv}}", "ret = self.ConnectionGetSettings(self)"),
     "Delete": ("", "", "self.ConnectionDelete(self)"),
 }
 """The same of each new profile."""
@@ -121,7 +120,7 @@ _TIME_IS_OVER = f"""
 for each in list(objects["{names.MANAGER_PATH}"].checkpoints):
     objects["{names.MANAGER_PATH}"].CheckpointRollback(each)
 """
-_DIE = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+_SIGNAL = "import os, signal; os.kill(os.getpid(), signal.{})"
 
 
 @functools.cache
@@ -232,6 +231,13 @@ class MockedNetworkManager:
             if name == member:
                 await self._add_method(path, interface, member, takes, gives, code)
 
+    def _code(self, member: str) -> str:
+        """What answers a method in the beginning."""
+        if member == "AddConnection2":
+            return self._adding()
+        codes = {name: code for (_, _, name), (_, _, code) in _METHODS.items()}
+        return codes.get(member) or _OF_A_PROFILE[member][-1]
+
     def _adding(self) -> str:
         methods = [(name, *how) for name, how in self._of_a_profile.items()]
         return _ADD.format(interface=names.CONNECTION, methods=methods)
@@ -247,12 +253,21 @@ class MockedNetworkManager:
 
     async def die_in(self, member: str) -> None:
         """A method kills the process before it answers."""
-        await self.replace(member, _DIE)
+        await self.replace(member, _SIGNAL.format("SIGKILL"))
+
+    async def freeze_in(self, member: str) -> None:
+        """A method stops the process; when that goes on, it does its work and answers, however late."""
+        await self.replace(member, f"{_SIGNAL.format('SIGSTOP')}\n{self._code(member)}")
+
+    async def thaw(self, member: str) -> None:
+        """Goes on after `freeze_in`, and freezes no more."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+        await self.replace(member, self._code(member))
 
     async def time_is_over_in(self, member: str) -> None:
         """The time of every checkpoint is over just before a method is carried out."""
-        how = {name: code for (_, _, name), code in _METHODS.items()}.get(member) or _OF_A_PROFILE[member]
-        await self.replace(member, f"{_TIME_IS_OVER}\n{how[-1]}")
+        await self.replace(member, f"{_TIME_IS_OVER}\n{self._code(member)}")
 
     async def time_is_over(self) -> None:
         """NetworkManager rolls back by itself what nobody has ended."""
