@@ -75,8 +75,7 @@ async def test_the_mock_lets_a_network_be_joined(
 
 # --- an activation that fails -------------------------------------------------------------------------------
 
-PREPARED, CONFIGURED, ASKED, ADDRESSED = [(40, 0), (50, 0)], [(60, 0)], [(50, 0), (60, 0)], [(70, 0)]
-WPA3 = names.KEY_SAE
+PREPARED = [(40, 0), (50, 0)]
 
 REASONS: list[tuple[Reason, str, str]] = [
     (Reason.NONE, "in the air", verdict.REFUSED),
@@ -125,7 +124,7 @@ async def test_each_reason_of_a_failed_activation_has_its_sentence(
 ) -> None:
     await mock.activate_slowly()
     if where != "away":
-        await mock.hear("Home", key=WPA3 if where == "with WPA3" else names.KEY_PSK)
+        await mock.hear("Home", key=names.KEY_SAE if where == "with WPA3" else names.KEY_PSK)
     wish = replace(HOME, security=Security.WPA3) if where == "with WPA3" else HOME
     attempt = asyncio.create_task(refused(port, wish))
     await mock.asked("ActivateConnection")
@@ -148,16 +147,23 @@ async def test_a_reason_that_nobody_knows_is_no_crash(
     assert await attempt == verdict.REFUSED
 
 
-async def test_a_failure_that_is_told_before_the_answer_to_the_call_counts_too(
-    mock: MockedNetworkManager, port: NetworkManagerNetwork
+@pytest.mark.parametrize(
+    ("last", "reason", "code"),
+    [
+        (DeviceState.FAILED, Reason.DHCP_FAILED, verdict.NO_ADDRESS),
+        (DeviceState.DEACTIVATING, Reason.CONNECTION_REMOVED, verdict.BROKEN_OFF),
+    ],
+)
+async def test_an_end_that_is_told_before_the_answer_to_the_call_counts_too(
+    mock: MockedNetworkManager, port: NetworkManagerNetwork, last: DeviceState, reason: Reason, code: str
 ) -> None:
     barn = await mock.in_the_barn()
     told = 'objects[args[1]].EmitSignal("%s", "StateChanged", "uuu", [%d, %d, %d])'
-    steps = [(50, 40, 0), (70, 50, 0), (120, 70, Reason.DHCP_FAILED)]
-    code = "\n".join(told % (names.DEVICE, new, old, reason) for new, old, reason in steps)
+    steps = [(50, 40, 0), (70, 50, 0), (last, 70, reason)]
+    story = "\n".join(told % (names.DEVICE, new, old, reason) for new, old, reason in steps)
     await mock.hear("Home")
-    await mock.before_activation(f"{code}\nself.deactivate_connection(self, ret)")
-    assert await refused(port) == verdict.NO_ADDRESS
+    await mock.before_activation(f"{story}\nself.deactivate_connection(self, ret)")
+    assert await refused(port) == code
     assert await mock.profiles() == [barn]
     assert await mock.connected_profile() == barn
 
@@ -423,7 +429,7 @@ async def test_a_storm_of_changes_neither_stops_an_attempt_nor_is_lost(
     attempt = asyncio.create_task(join(port))
     await mock.asked("ActivateConnection")
     await mock.storm(home, 2000)
-    await mock.step(*PREPARED, *ADDRESSED)
+    await mock.step(*PREPARED, (70, 0))
     await mock.arrive(home)
     await mock.storm(home, 2020)  # 2020 is a multiple of the 101 strengths: the last one is 0
     assert (await attempt).online

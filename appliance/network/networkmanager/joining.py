@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from appliance.network import verdict
 from appliance.network.internet import is_online
 from appliance.network.networkmanager import names
+from appliance.network.networkmanager.activation import activate
 from appliance.network.networkmanager.air import AccessPoint, named
 from appliance.network.networkmanager.attempt import attempt
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
 from appliance.network.networkmanager.checkpoint import Checkpoint
 from appliance.network.networkmanager.finishing import finish
-from appliance.network.networkmanager.names import ActiveState
 from appliance.network.networkmanager.profiles import (
     KeyManagement,
     StoredProfile,
@@ -97,25 +97,8 @@ class Joiner:
     async def dial(self, modem: StoredProfile) -> None:
         """Activates the profile of a modem, on whatever device fits. Raises `JoinFailed`."""
         with speaking_of(None), self._watch.busy():
-            answer = await self._service.call(
-                names.MANAGER_PATH,
-                names.MANAGER,
-                "ActivateConnection",
-                "ooo",
-                [modem.path, names.NOTHING, names.NOTHING],
-            )
-            active = str(answer[0])
-            if not await self._service.until(lambda: self._dialled(active) is not None, DIAL_S):
+            if not await activate(self._service, modem.path, names.NOTHING, DIAL_S):
                 raise JoinFailed(verdict.NO_ADDRESS)
-            if not self._dialled(active):
-                raise JoinFailed(verdict.NO_ADDRESS)
-
-    def _dialled(self, active: str) -> bool | None:
-        """None while it is still on its way."""
-        state = self._service.mirror.get(active, names.ACTIVE).get("State")
-        if state in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED):
-            return bool(state == ActiveState.ACTIVATED)
-        return None
 
     async def _look_for(self, credentials: Credentials) -> list[AccessPoint]:
         """The network's transmitters; scans when it was not heard of yet."""
