@@ -24,7 +24,7 @@ from tests.networkmanager.mocked import WLAN, MockedNetworkManager
 HOME = Credentials(b"Home", "a secret of the house", Security.WPA2, False)
 ERROR = names.SERVICE
 DENIED = ERROR + ".PermissionDenied"
-GUARD_S = 60.0
+GUARD_S = 25.0
 """Only for what would hang for ever; nothing here takes so long."""
 
 SAYS = {

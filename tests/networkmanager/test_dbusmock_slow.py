@@ -1,10 +1,12 @@
 """The backend against a NetworkManager (python-dbusmock's) that stands still for a while and then goes on.
 
-What was asked meanwhile is carried out late, although nobody waits for it any more.
+What was asked meanwhile is carried out late, although nobody waits for it any more. And against one that is
+quicker than its own answer: an activation of the hotspot is over before it is said to have begun.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,10 +16,10 @@ import pytest
 from appliance.network import verdict
 from appliance.network.networkmanager.backend import NetworkManagerNetwork
 from appliance.network.networkmanager.bus import Bus
-from appliance.network.port import JoinFailed
+from appliance.network.port import HotspotFailed, HotspotInfo, JoinFailed
 from tests.appliance.workshop import until
 from tests.networkmanager.mocked import MockedNetworkManager
-from tests.networkmanager.test_dbusmock import DENIED, HOME, STEPS, join, refused
+from tests.networkmanager.test_dbusmock import DENIED, GUARD_S, HOME, STEPS, join, refused
 
 
 @pytest.fixture
@@ -91,3 +93,35 @@ async def test_a_stored_network_that_may_not_be_activated_tells_why(
         await port.reconnect()
     assert failure.value.code == verdict.ALL_FAILED
     assert [cause.code for cause in failure.value.causes] == [verdict.NOT_ALLOWED]
+
+
+GONE_AT_ONCE = "self.deactivate_connection(self, ret)"
+INFO = HotspotInfo("Meteor-ABCD", "a key for phones", "192.0.2.1")
+
+
+async def test_a_hotspot_that_is_gone_at_once_is_not_waited_for(
+    mock: MockedNetworkManager, mocked_port: NetworkManagerNetwork
+) -> None:
+    await mock.before_activation(GONE_AT_ONCE)
+    with pytest.raises(HotspotFailed) as failure:
+        async with asyncio.timeout(GUARD_S):
+            await mocked_port.start_hotspot(INFO)
+    assert failure.value.code == verdict.NO_HOTSPOT
+    assert await mock.profiles() == []
+
+
+@pytest.mark.parametrize("member", ["AddConnection2", "ActivateConnection"])
+async def test_networkmanager_dies_while_the_hotspot_opens_and_the_next_time_it_does(
+    mock: MockedNetworkManager, mocked_port: NetworkManagerNetwork, member: str
+) -> None:
+    await mock.die_in(member)
+    with pytest.raises(HotspotFailed) as failure:
+        async with asyncio.timeout(GUARD_S):
+            await mocked_port.start_hotspot(INFO)
+    assert failure.value.code == verdict.NO_HOTSPOT
+    await mock.gone()
+    await mock.start()
+    await until(lambda: mocked_port._service.present and mocked_port._radio.device is not None)
+    async with asyncio.timeout(GUARD_S):
+        await mocked_port.start_hotspot(INFO)
+    assert mocked_port.hotspot() is not None
