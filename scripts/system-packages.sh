@@ -28,6 +28,7 @@ if [ "${1:-run}" = test ]; then
     need openssl command -v openssl
     need curl command -v curl
     need dbus command -v dbus-daemon
+    need python3-dbusmock /usr/bin/python3 -c 'import dbusmock'
     need_quiet network-manager command -v NetworkManager
     need_quiet polkitd has_polkitd
     need_quiet avahi-daemon command -v avahi-daemon

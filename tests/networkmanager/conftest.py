@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from appliance.network.networkmanager.bus import Bus
 from appliance.network.probe import Probe
 from tests.networkmanager.buses import private_bus, why_no_bus
 from tests.networkmanager.fake import BusCommands, FakeNetworkManager
+from tests.networkmanager.mocked import MockCommands, MockedNetworkManager, why_no_mock
 
 
 class ScriptedProbe(Probe):
@@ -26,10 +27,13 @@ class ScriptedProbe(Probe):
         super().__init__("https://cloud.example.org")
         self.meets = InternetEvidence(Met.OURS, Met.OURS)
         self.asked: list[str | None] = []
+        self.before: Callable[[], Awaitable[None]] | None = None
 
     async def look(self, interface: str | None) -> InternetEvidence:
         """The evidence of the script."""
         self.asked.append(interface)
+        if self.before is not None:
+            await self.before()
         await asyncio.sleep(0)
         return self.meets
 
@@ -100,3 +104,30 @@ async def port(
     await network.start()
     yield network
     await network.close()
+
+
+@pytest.fixture
+async def mock(bus: str) -> AsyncIterator[MockedNetworkManager]:
+    """dbusmock's NetworkManager with a free radio."""
+    if reason := why_no_mock():
+        pytest.skip(reason)
+    mocked = MockedNetworkManager(bus)
+    try:
+        await mocked.start()
+        yield mocked
+    finally:
+        await mocked.stop()
+
+
+@pytest.fixture
+async def mocked_port(
+    mock: MockedNetworkManager, probe: ScriptedProbe, quick: None, no_blocking: None
+) -> AsyncIterator[NetworkManagerNetwork]:
+    """The backend, started on dbusmock's NetworkManager."""
+    commands = MockCommands(mock)
+    network = NetworkManagerNetwork(probe, bus_address=mock.address, commands=commands, hold_seconds=0.0)
+    async with asyncio.timeout(60):
+        await network.start()
+    yield network
+    async with asyncio.timeout(60):
+        await network.close()

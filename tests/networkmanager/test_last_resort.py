@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -188,3 +189,21 @@ async def test_the_status_page_says_on_whose_network_the_station_is(
         notice = made.board.snapshot().warnings[0]
         assert notice.code == "NET-018"
         assert "Cafe" in str(notice.sentence)
+
+
+async def test_a_modem_that_hangs_up_at_once_is_not_waited_for(
+    nm: FakeNetworkManager, port: NetworkManagerNetwork
+) -> None:
+    nm.store_modem()
+    dial = nm._dial
+
+    def hangs_up(profile: str) -> str:
+        active = dial(profile)
+        nm._remove(active)
+        return active
+
+    nm._dial = hangs_up  # type: ignore[method-assign]
+    with pytest.raises(JoinFailed) as failure:
+        async with asyncio.timeout(60):
+            await port.reconnect()
+    assert [cause.code for cause in failure.value.causes] == [verdict.NO_ADDRESS]

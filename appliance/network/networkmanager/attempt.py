@@ -8,8 +8,9 @@ from dbus_fast import Message, unpack_variants
 
 from appliance.network import verdict
 from appliance.network.networkmanager import names
+from appliance.network.networkmanager.activation import activate
 from appliance.network.networkmanager.air import AccessPoint, named
-from appliance.network.networkmanager.names import ActiveState, DeviceState
+from appliance.network.networkmanager.names import DeviceState
 from appliance.network.networkmanager.profiles import KeyManagement
 from appliance.network.networkmanager.radio import Radio
 from appliance.network.networkmanager.reasons import Evidence, code_of
@@ -31,44 +32,20 @@ class Attempt:
         self._ssid = ssid
         self._way = way
         self._before = radio.points()
-        self._active: str | None = None
-        self._seen_active = False
         self._steps: list[tuple[int, int]] = []
         self._supplicant: set[str] = set()
         self._status: dict[str, int] = {}
 
     async def run(self, profile: str) -> None:
         """Activates the profile with this path. Raises `JoinFailed`, `CallFailed`."""
-        device = self._radio.device
-        if device is None:
-            raise JoinFailed(verdict.NO_RADIO, self._ssid)
+        device = self._radio.required(self._ssid)
         with self._service.listening(self._note):
-            answer = await self._service.call(
-                names.MANAGER_PATH,
-                names.MANAGER,
-                "ActivateConnection",
-                "ooo",
-                [profile, device, names.NOTHING],
-            )
-            self._active = str(answer[0])
-            ended = await self._service.until(self._ended, LONGEST_S)
-        if not self._service.present:
-            raise JoinFailed(verdict.BROKEN_OFF, self._ssid)
-        if not ended or self._state() != ActiveState.ACTIVATED:
+            is_up = await activate(self._service, profile, device, LONGEST_S, self._failed)
+        if not is_up:
             raise JoinFailed(self._code(), self._ssid)
 
-    def _state(self) -> int:
-        return int(self._service.mirror.get(self._active, names.ACTIVE).get("State", ActiveState.UNKNOWN))
-
-    def _ended(self) -> bool:
-        if not self._service.present:
-            return True
-        there = bool(self._service.mirror.get(self._active, names.ACTIVE))
-        if there and self._state() in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED):
-            return True
-        gone = self._seen_active and not there
-        self._seen_active |= there
-        return gone or self._radio.device is None or any(new == DeviceState.FAILED for new, _ in self._steps)
+    def _failed(self) -> bool:
+        return self._radio.device is None or any(new == DeviceState.FAILED for new, _ in self._steps)
 
     # --- evidence -------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ipaddress import IPv4Interface
 
 from appliance.network import verdict
 from appliance.network.networkmanager import names
+from appliance.network.networkmanager.activation import activate
 from appliance.network.networkmanager.air import AccessPoint
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed
 from appliance.network.networkmanager.finishing import finish
@@ -201,7 +202,7 @@ class Hotspot:
         addresses = all_addresses(info, own)
         try:
             await self._services.guard(interface, addresses)
-            works = await self._activate(profile, device)
+            works = await activate(self._service, profile, device, UP_S)
             works = works and await self._check.is_in_the_air(interface, info.ssid, channel)
             if works:
                 await self._services.start(interface, addresses)
@@ -213,20 +214,6 @@ class Hotspot:
         if works:
             log.info("hotspot %s is open on channel %d as %s", info.ssid, channel, rung.value)
         return works
-
-    async def _activate(self, profile: str, device: str) -> bool:
-        await self._service.call(
-            names.MANAGER_PATH, names.MANAGER, "ActivateConnection", "ooo", [profile, device, names.NOTHING]
-        )
-        began = [False]
-
-        def ended() -> bool:
-            state = self._state(profile)
-            began[0] |= state is not None
-            return state in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED) or (began[0] and state is None)
-
-        await self._service.until(ended, UP_S)
-        return self._is_up(profile)
 
     def _state(self, profile: str) -> int | None:
         """NMActiveConnectionState of a profile; None when it is not active."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from appliance.network import verdict
 from appliance.network.internet import is_online
 from appliance.network.networkmanager import names
+from appliance.network.networkmanager.activation import activate
 from appliance.network.networkmanager.air import AccessPoint, named
 from appliance.network.networkmanager.attempt import attempt
 from appliance.network.networkmanager.bus import AccessRefused, CallFailed, ServiceGone
 from appliance.network.networkmanager.checkpoint import Checkpoint
 from appliance.network.networkmanager.finishing import finish
-from appliance.network.networkmanager.names import ActiveState
 from appliance.network.networkmanager.profiles import (
     KeyManagement,
     StoredProfile,
@@ -42,6 +42,8 @@ INTERNET_PAUSE_S = 2.0
 
 _AGAIN = {verdict.WRONG_PASSWORD, verdict.REFUSED, verdict.UNSUPPORTED, verdict.NOT_FOUND}
 """With these another way in may do better, if the network is there at all."""
+_INVALID = (".IncompatibleConnection", ".InvalidConnection")
+"""The device and the settings each have an error of these names: a profile that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Joiner:
         with speaking_of(stored.ssid), self._watch.busy():
             await self._radio.wake(stored.ssid)
             await attempt(self._service, self._radio, stored.ssid, stored.way, stored.path)
-            self._watch.prove(await self._check_internet(stored.ssid))
+            self._watch.prove(await self._check_internet(stored.ssid, stored.uuid))
 
     async def borrow(self, ssid: bytes) -> None:
         """Uses a stranger's open network; its profile is never stored. Raises `JoinFailed`."""
@@ -95,25 +97,8 @@ class Joiner:
     async def dial(self, modem: StoredProfile) -> None:
         """Activates the profile of a modem, on whatever device fits. Raises `JoinFailed`."""
         with speaking_of(None), self._watch.busy():
-            answer = await self._service.call(
-                names.MANAGER_PATH,
-                names.MANAGER,
-                "ActivateConnection",
-                "ooo",
-                [modem.path, names.NOTHING, names.NOTHING],
-            )
-            active = str(answer[0])
-            if not await self._service.until(lambda: self._dialled(active) is not None, DIAL_S):
+            if not await activate(self._service, modem.path, names.NOTHING, DIAL_S):
                 raise JoinFailed(verdict.NO_ADDRESS)
-            if not self._dialled(active):
-                raise JoinFailed(verdict.NO_ADDRESS)
-
-    def _dialled(self, active: str) -> bool | None:
-        """None while it is still on its way."""
-        state = self._service.mirror.get(active, names.ACTIVE).get("State")
-        if state in (ActiveState.ACTIVATED, ActiveState.DEACTIVATED):
-            return bool(state == ActiveState.ACTIVATED)
-        return None
 
     async def _look_for(self, credentials: Credentials) -> list[AccessPoint]:
         """The network's transmitters; scans when it was not heard of yet."""
@@ -124,10 +109,7 @@ class Joiner:
         return points
 
     async def _try_and_keep(self, credentials: Credentials, ways: list[KeyManagement]) -> None:
-        device = self._radio.device
-        if device is None:
-            raise JoinFailed(verdict.NO_RADIO, credentials.ssid)
-        checkpoint = await Checkpoint.create(self._service, device)
+        checkpoint = await Checkpoint.create(self._service, self._radio.required(credentials.ssid))
         try:
             trial = await self._try(credentials, ways)
         except BaseException:
@@ -152,7 +134,7 @@ class Joiner:
         path = await self._profiles.add(station_profile(credentials, way, name, priority=None))
         try:
             await attempt(self._service, self._radio, credentials.ssid, way, path)
-            return _Trial(path, name, way, await self._check_internet(credentials.ssid))
+            return _Trial(path, name, way, await self._check_internet(credentials.ssid, name))
         except BaseException:
             await finish(self._drop(path))
             raise
@@ -182,19 +164,28 @@ class Joiner:
         except CallFailed as error:
             log.warning("the profile of a failed attempt is still there: %s", error)
 
-    async def _check_internet(self, ssid: bytes) -> Way:
-        """The way that leads to the internet. Raises `JoinFailed` with what is wrong behind the router."""
+    async def _check_internet(self, ssid: bytes, profile: str) -> Way:
+        """The way of the profile with this UUID, which leads to the internet; what another network on the
+        same radio leads to does not count. Raises `JoinFailed` with what is wrong behind the router."""
         code: str | None = verdict.NOT_FOUND
+        generation = self._service.generation
         for number in range(INTERNET_TRIES):
             if number:
                 await asyncio.sleep(INTERNET_PAUSE_S)
-            way = way_on(self._service.mirror, self._radio.interface)
-            if way is None:
+            if (way := self._way_of(profile)) is None:
                 continue
             code = await self._watch.code(way)
-            if is_online(code):
+            if self._way_of(profile) is None:
+                code = verdict.NOT_FOUND
+            elif is_online(code):
                 return way
+        if not self._service.present or self._service.generation != generation:
+            code = verdict.BROKEN_OFF
         raise JoinFailed(code or verdict.NOT_FOUND, ssid)
+
+    def _way_of(self, profile: str) -> Way | None:
+        way = way_on(self._service.mirror, self._radio.interface)
+        return way if way is not None and way.uuid == profile else None
 
 
 def check_before(credentials: Credentials) -> None:
@@ -254,7 +245,7 @@ def code_of_call(error: CallFailed) -> str:
         return verdict.NOT_ALLOWED
     if isinstance(error, ServiceGone):
         return verdict.BROKEN_OFF
-    invalid = error.name.startswith(names.CONNECTION) or error.name.endswith("IncompatibleConnection")
+    invalid = error.name.startswith(names.CONNECTION) or error.name.endswith(_INVALID)
     return verdict.UNSUPPORTED if invalid else verdict.BROKEN_OFF
 
 

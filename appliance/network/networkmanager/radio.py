@@ -40,6 +40,16 @@ class Radio:
         ]
         return max(found, key=lambda each: (each[0] > DeviceState.UNAVAILABLE, each[1]))[1] if found else None
 
+    def required(self, ssid: bytes) -> str:
+        """Its path. Raises `JoinFailed`."""
+        if (device := self.device) is None:
+            raise self._missing(ssid)
+        return device
+
+    def _missing(self, ssid: bytes) -> JoinFailed:
+        """While NetworkManager is away nobody knows of radios."""
+        return JoinFailed(verdict.NO_RADIO if self._service.present else verdict.BROKEN_OFF, ssid)
+
     @property
     def interface(self) -> str | None:
         """The kernel's name for it, as wlan0."""
@@ -89,10 +99,7 @@ class Radio:
 
     async def wake(self, ssid: bytes) -> None:
         """Lifts a block by software. Raises `JoinFailed` when there is no radio that may transmit."""
-        if not self._service.present:
-            raise JoinFailed(verdict.BROKEN_OFF, ssid)
-        if self.device is None:
-            raise JoinFailed(verdict.NO_RADIO, ssid)
+        self.required(ssid)
         manager = self._service.mirror.get(names.MANAGER_PATH, names.MANAGER)
         if not manager.get("WirelessHardwareEnabled", True):
             log.warning("the radio is blocked by a switch (rfkill)")
@@ -100,7 +107,7 @@ class Radio:
         if not manager.get("WirelessEnabled", True):
             await self._unblock(ssid)
         if not await self._service.until(self._usable, WAKE_S):
-            raise JoinFailed(verdict.NO_RADIO, ssid)
+            raise self._missing(ssid)
 
     async def _unblock(self, ssid: bytes) -> None:
         log.info("switching the radio on")
