@@ -160,8 +160,12 @@ def _state(
     }
     if message.network_info != NetworkInfo():
         values["network"] = msgspec.to_builtins(message.network_info)
+    if message.device_info is not None:
+        values["info"] = msgspec.to_builtins(message.device_info)
     if message.firmware_version:
-        values["info"] = (before.info or {}) | {"firmware_version": message.firmware_version}
+        values["info"] = (values.get("info") or before.info or {}) | {
+            "firmware_version": message.firmware_version
+        }
     if message.state == "operational" and before.first_operational_ms is None:
         values["first_operational_ms"] = now_ms
     return values
