@@ -11,10 +11,12 @@ from cloud.dashboard.words import (
     N_,
     RUNNING,
     UNKNOWN,
+    WAITING,
     WORKING,
     breaker_state,
     text_to_ms,
 )
+from cloud.fleet.commands import CommandState
 from cloud.fleet.liveness import liveness
 from language.languages import Language
 from protocol.messages import (
@@ -252,6 +254,37 @@ def backlog(reported: HeartbeatRequest | None, language: Language = ENGLISH) -> 
 def _row(label: str, one: Backlog, language: Language) -> BacklogRow:
     oldest = duration(one.oldest_s, language) if one.count and one.oldest_s is not None else "–"
     return BacklogRow(label, one.count, size(one.bytes, language) if one.count else "–", oldest)
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order and how far it is; `at_ms` is when it was given."""
+
+    id: str
+    type: str
+    at_ms: int
+    tone: str
+    label: str
+    detail: str
+
+
+_ORDERS = {
+    "QUEUED": (WAITING, N_("Not fetched yet")),
+    "IN_PROGRESS": (WORKING, N_("Being carried out")),
+    "SUCCEEDED": (RUNNING, N_("Carried out")),
+    "FAILED": (FAILED, N_("It failed")),
+    "TIMED_OUT": (FAILED, N_("It took too long")),
+    "REJECTED": (FAILED, N_("Refused by the station")),
+    "CANCELED": (UNKNOWN, N_("Cancelled")),
+}
+
+
+def orders(given: Iterable[CommandState]) -> list[OrderRow]:
+    """What became of orders, in words."""
+    return [
+        OrderRow(each.id, each.type, each.created_ms, *_ORDERS[each.state], _cut(each.detail or ""))
+        for each in given
+    ]
 
 
 DEEPEST = 5

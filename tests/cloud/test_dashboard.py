@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from protocol.messages import Backlog, BufferState, CameraInfo, Clock, DeviceInfo, NetworkInfo
+from protocol.messages import Backlog, BufferState, CameraInfo, Clock, CommandAck, DeviceInfo, NetworkInfo
 from tests.cloud.cloud_server import Cloud, Person
 from tests.cloud.people_client import Browsing, Page
 from tests.cloud.people_parts import PASSWORD
@@ -318,6 +319,23 @@ async def test_a_station_page_tells_what_its_machine_is_and_where_its_key_lies(c
         "Resolution –",
     ):
         assert words in page.text.replace("\u00a0", " "), words
+
+
+async def test_a_station_page_shows_how_far_an_order_is(cloud: Cloud) -> None:
+    person = await cloud.person()
+    station = await cloud.claimed(person)
+    pages, place = browsing(cloud, person), f"/stations/{station.device_id}"
+    assert "Orders" not in (await pages.get(place)).text
+    made = await person.send("POST", f"{station.place}/commands", {"type": "<b>locate"})
+    order = made.read(dict[str, Any])["id"]
+    assert "Not fetched yet" in (await pages.get(place)).text
+    await station.beaten(command_acks=[CommandAck(id=order, state="IN_PROGRESS")])
+    assert "Being carried out" in (await pages.get(place)).text
+    await station.beaten(command_acks=[CommandAck(id=order, state="REJECTED", detail="x" * 4096)])
+    page = await pages.get(place)
+    assert "Refused by the station" in page.text
+    assert "<b>locate" in page.text, "as text"
+    assert "x" * 401 not in page.text
 
 
 async def test_a_station_that_fell_silent_is_offline_and_not_green(cloud: Cloud) -> None:
