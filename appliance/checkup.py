@@ -23,6 +23,7 @@ NETWORK, NAMES, INTERNET, CLOUD = N_("Network"), N_("Names (DNS)"), N_("Internet
 ANSWER_TIME, LOST = N_("Answer time"), N_("Lost")
 NO_NETWORK = N_("The station is on no network.")
 BY_CABLE = N_("The station is connected by cable.")
+BY_MODEM = N_("The station is connected by mobile network.")
 BY_WIFI = N_("The station is on %(ssid)s.")
 FOUND, NOT_FOUND = N_("Names are found."), N_("The cloud's name is not found.")
 REACHED, NOT_REACHED = N_("The internet is reached."), N_("Nothing outside answers.")
@@ -81,7 +82,8 @@ def _network(link: Link) -> Check:
         return Check(Sentence(NETWORK), "failed", Sentence(NO_NETWORK))
     if link.kind == "wifi" and link.ssid:
         return Check(Sentence(NETWORK), "running", Sentence(BY_WIFI, {"ssid": display(link.ssid)}))
-    return Check(Sentence(NETWORK), "running", Sentence(BY_CABLE))
+    way = BY_MODEM if link.kind == "cellular" else BY_CABLE
+    return Check(Sentence(NETWORK), "running", Sentence(way))
 
 
 def _names(seen: Round) -> Check:

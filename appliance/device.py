@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from appliance.about import network_info
 from appliance.configuration.apply import Configuration
 from appliance.country import Country
 from appliance.files import to_the_end
@@ -103,13 +104,7 @@ class Device:
 
     def network_info(self) -> NetworkInfo:
         """The link as the cloud is told of it."""
-        link = self.network.link()
-        return NetworkInfo(
-            local_ip=link.address,
-            mac_address=link.mac,
-            connection_type=None if link.kind == "none" else link.kind,
-            signal_strength=link.signal_dbm,
-        )
+        return network_info(self.network.link())
 
     async def open_hotspot(self) -> None:
         """Raises the hotspot, always with the same name and key. Without a radio the portal is on the LAN."""

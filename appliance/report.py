@@ -1,4 +1,4 @@
-"""What the station tells the cloud of itself: its hardware once, its condition with every heartbeat."""
+"""What the station tells the cloud of its condition with every heartbeat. Its hardware is in `about`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from appliance.network.quality import Measurement
 from appliance.ownership import forget_owner
 from appliance.status import StatusBoard
 from appliance.telemetry.application import Application
-from appliance.uplink.claim import Hardware
 from buffer.drain import Progress
 from buffer.drains import Drains
 from buffer.listing import Depth, Level
 from buffer.message import Priority
-from firmware.board import Board, read_board
-from firmware.fingerprint import Fingerprint, fingerprint, hardware_id
 from protocol.clock import to_text
 from protocol.messages import (
     Backlog,
@@ -31,8 +28,6 @@ from protocol.messages import (
     ConfigUpdates,
     CpuUsage,
     Degradation,
-    DeviceInfo,
-    HardwareFingerprint,
     HeartbeatAnswer,
     HeartbeatRequest,
     MemoryUsage,
@@ -42,37 +37,6 @@ from protocol.messages import (
 from statemachine.lifecycle import Trigger
 
 log = logging.getLogger(__name__)
-
-CAPABILITIES = ["events", "media", "spool", "ingest"]
-
-
-def look_at_hardware(boot_id: str, total_storage: int | None, board: Board | None = None) -> Hardware:
-    """The station's hardware as the cloud is told of it. Reads small files below /proc and /sys."""
-    board = board or read_board()
-    return Hardware(
-        hardware_id=str(hardware_id(board)),
-        fingerprint=_fingerprint(fingerprint(board)),
-        info=DeviceInfo(
-            model=board.model or "unknown",
-            firmware_version=__version__,
-            hardware_revision=board.revision,
-            capabilities=CAPABILITIES,
-            total_memory=board.memory_bytes,
-            total_storage=total_storage,
-        ),
-        boot_id=boot_id,
-    )
-
-
-def _fingerprint(parts: Fingerprint) -> HardwareFingerprint:
-    return HardwareFingerprint(
-        cpu_id=parts.cpu_id,
-        board_serial=parts.board_serial,
-        mac_addresses=list(parts.mac_addresses),
-        disk_uuid=parts.disk_uuid,
-        hash=parts.digest(),
-        fp_version=parts.version,
-    )
 
 
 class Condition:
@@ -88,6 +52,7 @@ class Condition:
         self._application = application
         self._sequence = 0
         self._warnings: list[str] = []
+        self._hardware_told = False
         self._offered = 0
         self._offered_at = float("-inf")
         self._delivered = 0
@@ -138,6 +103,7 @@ class Condition:
             ),
             degradation=Degradation(level=int(judged.level), reason=judged.reason),
             network_info=device.network_info(),
+            device_info=None if self._hardware_told else device.hardware.info,
             clock=device.time.report(),
             config_version=device.configuration.version,
             config_error=device.configuration.error,
@@ -178,6 +144,7 @@ class Condition:
 
     def advised(self, answer: HeartbeatAnswer) -> None:
         """Warnings of the cloud are logged when they appear; how it spreads its stations is obeyed."""
+        self._hardware_told = True
         if answer.backlog_spread is not None:
             self._drain.spread_over(answer.backlog_spread)
         for warning in answer.warnings:

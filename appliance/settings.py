@@ -108,6 +108,15 @@ class SourcesSection(Section, frozen=True):
     ingest_socket: str = ""
 
 
+class CameraSection(Section, frozen=True):
+    """What the owner is told of the camera, where the computer cannot find it out: one on the network, and
+    what its program makes of it. `frame_rate` in frames per second, 0 where it is not known."""
+
+    model: Annotated[str, Meta(max_length=200)] = ""
+    resolution: Annotated[str, Meta(pattern=r"^([0-9]{1,5}x[0-9]{1,5})?\Z")] = ""
+    frame_rate: Annotated[float, Meta(ge=0, le=100_000)] = 0
+
+
 class LogSection(Section, frozen=True):
     """How the station logs."""
 
@@ -139,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     network: NetworkSection = NetworkSection()
     buffer: BufferSection = BufferSection()
     sources: SourcesSection = SourcesSection()
+    camera: CameraSection = CameraSection()
     log: LogSection = LogSection()
     update: UpdateSection = UpdateSection()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance import hardware
+from appliance.about import look_at_hardware, storage
 from appliance.chores import upkeep
 from appliance.conductor import Conductor
 from appliance.configuration.apply import Configuration
@@ -47,7 +47,7 @@ from appliance.network.port import NetworkPort
 from appliance.network.simulated import SimulatedNetwork
 from appliance.panel import Panel
 from appliance.paths import Paths
-from appliance.report import Condition, look_at_hardware
+from appliance.report import Condition
 from appliance.reset import StartOver
 from appliance.settings import Settings
 from appliance.sources.accept import Accepted, Intake
@@ -147,7 +147,7 @@ def build(
     ).ensure
     boot = BootFile(settings.device.boot_folders, paths.boot_copy, hotspot_key, time.now)
     boot.take()
-    about = look_at_hardware(clock.boot_id, psutil.disk_usage(str(paths.data)).total)
+    about = look_at_hardware(clock.boot_id, storage(paths.data), settings.camera)
     lifecycle = Lifecycle(is_claimed=lambda: credentials.current is not None)
     application = Application(now=time.moment)
     intakes = IntakeLog(time.moment)

@@ -65,7 +65,7 @@ def read_board(root: Path = Path("/")) -> Board:
         model=_model(root),
         cpu_serial=_cpu_serial(root),
         board_serial=_board_serial(root),
-        revision=_cpuinfo(root, "Revision"),
+        revision=_cpuinfo(root, "Revision") or _dmi_revision(root),
         memory_bytes=_memory(root),
         addresses=tuple(_addresses(root)),
         disk_uuid=_disk_uuid(root),
@@ -131,12 +131,21 @@ def _board_serial(root: Path) -> str | None:
     return next((serial for each in named if (serial := _serial(each))), None)
 
 
+def _dmi_revision(root: Path) -> str | None:
+    """What a PC's maker calls this edition of it."""
+    named = (_text(root / DMI / name) for name in ("product_version", "board_version"))
+    return next((revision for each in named if (revision := _serial(each))), None)
+
+
 _DMI_SERIALS = ("board_serial", "product_serial")
 
 
 def _memory(root: Path) -> int | None:
+    """What the kernel can use, or less where a container may not use all of it."""
     found = re.search(r"^MemTotal:\s*(\d+) kB$", _text(root / "proc/meminfo") or "", re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    limit = _text(root / "sys/fs/cgroup/memory.max") or ""
+    known = [int(found[1]) * 1024] if found else []
+    return min([*known, *([int(limit)] if re.fullmatch(r"[0-9]{1,18}", limit) else [])], default=None)
 
 
 def _machine_id(root: Path) -> str | None:

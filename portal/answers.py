@@ -51,9 +51,10 @@ def online(snapshot: Snapshot, language: Language) -> Answer:
         tone = "waiting" if snapshot.hotspot else "failed"
         more = N_("The setup hotspot is open") if snapshot.hotspot else N_("No network")
         return Answer(tone, language.tell(N_("No")), language.tell(more))
+    ways = {"ethernet": N_("By network cable"), "cellular": N_("By mobile network")}
     way = (
-        language.tell(N_("By network cable"))
-        if network.kind == "ethernet"
+        language.tell(ways[network.kind])
+        if network.kind in ways
         else language.tell(N_("Through %(ssid)s"), ssid=network.ssid_display)
     )
     if network.online:

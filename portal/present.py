@@ -120,7 +120,7 @@ def _attempt(attempt: Attempt | None) -> dict[str, Any] | None:
 
 
 def _network(network: NetworkInfo, language: Language) -> dict[str, str]:
-    kinds = {"wifi": N_("Wi-Fi"), "ethernet": N_("Cable"), "none": N_("none")}
+    kinds = {"wifi": N_("Wi-Fi"), "ethernet": N_("Cable"), "cellular": N_("Mobile network")}
     return {
         "kind": language.tell(kinds.get(network.kind, N_("none"))),
         "name": network.ssid_display or "–",

@@ -65,7 +65,7 @@ class NetworkInfo:
     ssid_display: str = ""
     connected: bool = False
     online: bool = False
-    kind: str = "none"  # wifi, ethernet or none
+    kind: str = "none"  # wifi, ethernet, cellular or none
     signal: int | None = None
     address: str = ""
     pages: str = ""

@@ -67,11 +67,11 @@ class HardwareFingerprint(Request):
 
 
 class CameraInfo(Request):
-    """The camera, where one is known; `frame_rate` in frames per second."""
+    """The camera, where one is known; `resolution` as `1920x1080`, `frame_rate` in frames per second."""
 
     model: Text
-    resolution: Text
-    frame_rate: Annotated[float, Meta(ge=0)]
+    resolution: Text | None = None
+    frame_rate: Annotated[float, Meta(ge=0)] | None = None
 
 
 class DeviceInfo(Request):
@@ -402,7 +402,10 @@ class CommandAck(Request):
 
 
 class HeartbeatRequest(Request):
-    """POST /devices/:id/heartbeat. Unknown values are null, never invented. `uptime` in seconds."""
+    """POST /devices/:id/heartbeat. Unknown values are null, never invented. `uptime` in seconds.
+
+    `device_info` comes with the first heartbeats of a start, until one was answered.
+    """
 
     uptime: Annotated[float, Meta(ge=0)]
     boot_id: Text
@@ -419,6 +422,7 @@ class HeartbeatRequest(Request):
     buffer: BufferState = msgspec.field(default_factory=BufferState)
     degradation: Degradation = msgspec.field(default_factory=Degradation)
     network_info: NetworkInfo = msgspec.field(default_factory=NetworkInfo)
+    device_info: DeviceInfo | None = None
     clock: Clock | None = None
     config_version: Count = 0
     config_error: Text | None = None

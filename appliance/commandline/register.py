@@ -7,9 +7,9 @@ from functools import partial
 from time import monotonic
 
 import aiohttp
-import psutil
 
 from appliance import hardware
+from appliance.about import look_at_hardware, network_info, storage
 from appliance.commandline.exits import CommandFailed, Exit
 from appliance.commandline.local import NotRunning, call
 from appliance.files import private_folder
@@ -19,7 +19,6 @@ from appliance.identity.nonces import Nonces
 from appliance.network.host import default_link
 from appliance.paths import Paths
 from appliance.recognised import WRONG_CLOUD_ACTION
-from appliance.report import look_at_hardware
 from appliance.settings import Settings, address_problem
 from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient, Refused, Unreachable, trust
@@ -28,7 +27,7 @@ from appliance.uplink.time import CloudTime
 from appliance.uplink.vouched import CODE, WrongCloud
 from firmware.clock import keep_past
 from protocol.codes import ClaimCode, CodeRefused, parse_claim_code
-from protocol.messages import ClaimPending, NetworkInfo
+from protocol.messages import ClaimPending
 from protocol.timestamp import public_keys
 
 WAIT_S = 120.0
@@ -111,8 +110,8 @@ async def _alone(settings: Settings, code: ClaimCode, api_url: str | None) -> st
         lambda: {settings.cloud.ca_pin, code.ca_pin or ""} - {""},
     ).ensure
     try:
-        total = psutil.disk_usage(str(paths.data)).total
-        claiming = Claiming(client, look_at_hardware(clock.boot_id, total), settings.cloud.ca_pin)
+        about = look_at_hardware(clock.boot_id, storage(paths.data), settings.camera)
+        claiming = Claiming(client, about, settings.cloud.ca_pin)
         kept = await _claim(claiming, code, url)
     finally:
         await client.close()
@@ -122,12 +121,7 @@ async def _alone(settings: Settings, code: ClaimCode, api_url: str | None) -> st
 
 async def _claim(claiming: Claiming, code: ClaimCode, url: str) -> Credentials:
     """Three more tries while the cloud cannot be reached; a refusal is final."""
-    link = default_link()
-    network = NetworkInfo(
-        local_ip=link.address,
-        mac_address=link.mac,
-        connection_type=None if link.kind == "none" else link.kind,
-    )
+    network = network_info(default_link())
     tries = iter(_TRIES_S)
     while True:
         try:

@@ -37,6 +37,7 @@ CHOOSE = N_("Choose its network on the setup page, or plug in a cable.")
 KNOWN = N_("Networks that are known: %(count)s. No cable is connected.")
 WITHOUT_ADDRESS = N_("Connected, but without an address.")
 GAVE_ITSELF = N_("%(address)s is an address that the station gave itself.")
+BY_MODEM = N_("By mobile network, address %(address)s.")
 BY_CABLE = N_("By cable, address %(address)s.")
 BY_WIFI = N_("By Wi-Fi, signal %(signal)s %%, address %(address)s.")
 
@@ -97,7 +98,8 @@ async def link(visit: Visit) -> Sequence[Finding]:
         return [_without_address(Sentence(GAVE_ITSELF, {"address": address}), ssid)]
     if seen.kind == "wifi" and seen.signal is not None:
         return [well(NETWORK, Sentence(BY_WIFI, {"signal": str(seen.signal), "address": address}))]
-    return [well(NETWORK, Sentence(BY_CABLE, {"address": address}))]
+    way = BY_MODEM if seen.kind == "cellular" else BY_CABLE
+    return [well(NETWORK, Sentence(way, {"address": address}))]
 
 
 def _unlinked(patient: Patient) -> Finding:

@@ -25,6 +25,7 @@ from appliance.network.port import (
     Network,
 )
 from appliance.network.verdict import ALL_FAILED, NO_RADIO
+from firmware.sight import link_kind, signal_dbm
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,9 @@ def _link_of(interface: str, family: int) -> Link:
     addresses: Any = netifaces.ifaddresses(interface)
     own, hardware = addresses.get(family, [{}]), addresses.get(netifaces.AF_LINK, [{}])
     return Link(
-        kind="wifi" if interface.startswith("wl") else "ethernet",
+        kind=link_kind(interface),
         address=own[0].get("addr"),
         mac=hardware[0].get("addr"),
+        signal_dbm=signal_dbm(interface),
         online=True,
     )

@@ -117,7 +117,7 @@ class Link:
     `online` means that the internet was reached, not only the router.
     """
 
-    kind: Literal["none", "wifi", "ethernet"] = "none"
+    kind: Literal["none", "wifi", "ethernet", "cellular"] = "none"
     ssid: bytes | None = None
     address: str | None = None
     mac: str | None = None

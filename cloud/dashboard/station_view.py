@@ -11,10 +11,12 @@ from cloud.dashboard.words import (
     N_,
     RUNNING,
     UNKNOWN,
+    WAITING,
     WORKING,
     breaker_state,
     text_to_ms,
 )
+from cloud.fleet.commands import CommandState
 from cloud.fleet.liveness import liveness
 from language.languages import Language
 from protocol.messages import (
@@ -68,9 +70,8 @@ def facts(
     """
     if reported is None:
         return []
-    latest = reported.network_info if reported.network_info.connection_type else network
     found: Iterable[Fact | None] = (
-        _network(latest, reported.network_quality.signal_strength, language),
+        _network(latest(reported, network), reported.network_quality.signal_strength, language),
         _sending(reported),
         _files(reported.buffer),
         _last_upload(reported.buffer),
@@ -78,6 +79,13 @@ def facts(
         _camera(reported.camera_status),
     )
     return [_as_of(fact, online) for fact in found if fact]
+
+
+def latest(reported: HeartbeatRequest | None, network: NetworkInfo | None) -> NetworkInfo | None:
+    """How the station was connected when it was last heard."""
+    if reported is not None and reported.network_info.connection_type:
+        return reported.network_info
+    return network
 
 
 def _as_of(fact: Fact, online: bool) -> Fact:
@@ -167,17 +175,50 @@ def _share(label: str, used: int | None, total: int | None, language: Language) 
     return Fact(label, share(part, language), tone, both)
 
 
-def about_facts(info: DeviceInfo | None, location: Location | None, version: str | None) -> list[Fact]:
-    """What it is and where it stands."""
+NOT_KNOWN = "–"
+_KEYS = {"file": N_("In a file"), "tpm2": N_("In the TPM"), "se": N_("In a secure element")}
+
+
+def about_facts(
+    info: DeviceInfo | None,
+    location: Location | None,
+    version: str | None,
+    network: NetworkInfo | None = None,
+    key_storage: str | None = None,
+    language: Language = ENGLISH,
+) -> list[Fact]:
+    """What it is and where it stands. What a station did not tell of its machine has a dash."""
     found = [Fact(N_("Software"), version or (info.firmware_version if info else ""))]
     if info is not None:
-        found.append(Fact(N_("Model"), info.model, detail=info.hardware_revision or ""))
-        if info.camera_info:
-            camera = info.camera_info
-            found.append(Fact(N_("Camera"), camera.model, detail=camera.resolution))
+        found += _machine(info, language)
+        found.append(Fact(N_("Network address"), (network and network.mac_address) or NOT_KNOWN))
+        found.append(Fact(N_("Key"), _KEYS.get(key_storage or "", NOT_KNOWN)))
     if location is not None:
         found.append(Fact(N_("Place"), _place(location), detail=_known_by(location)))
     return [fact for fact in found if fact.value]
+
+
+def _machine(info: DeviceInfo, language: Language) -> list[Fact]:
+    camera = info.camera_info
+    rate = camera.frame_rate if camera else None
+    return [
+        Fact(N_("Model"), info.model or NOT_KNOWN),
+        Fact(N_("Revision"), info.hardware_revision or NOT_KNOWN),
+        Fact(N_("Memory"), _size(info.total_memory, language)),
+        Fact(N_("Storage"), _size(info.total_storage, language)),
+        Fact(N_("Can do"), ", ".join(info.capabilities) or NOT_KNOWN),
+        Fact(N_("Camera"), camera.model if camera else NOT_KNOWN),
+        Fact(N_("Resolution"), (camera and camera.resolution) or NOT_KNOWN),
+        Fact(N_("Frame rate"), NOT_KNOWN if rate is None else _per_second(rate, language)),
+    ]
+
+
+def _size(count: int | None, language: Language) -> str:
+    return NOT_KNOWN if count is None else size(count, language)
+
+
+def _per_second(rate: float, language: Language) -> str:
+    return exact(rate, "fps", language, digits=0 if rate == int(rate) else 2)
 
 
 _SOURCES = {"gps": "GPS", "network": N_("from the network"), "manual": ""}
@@ -213,6 +254,37 @@ def backlog(reported: HeartbeatRequest | None, language: Language = ENGLISH) -> 
 def _row(label: str, one: Backlog, language: Language) -> BacklogRow:
     oldest = duration(one.oldest_s, language) if one.count and one.oldest_s is not None else "–"
     return BacklogRow(label, one.count, size(one.bytes, language) if one.count else "–", oldest)
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order and how far it is; `at_ms` is when it was given."""
+
+    id: str
+    type: str
+    at_ms: int
+    tone: str
+    label: str
+    detail: str
+
+
+_ORDERS = {
+    "QUEUED": (WAITING, N_("Not fetched yet")),
+    "IN_PROGRESS": (WORKING, N_("Being carried out")),
+    "SUCCEEDED": (RUNNING, N_("Carried out")),
+    "FAILED": (FAILED, N_("It failed")),
+    "TIMED_OUT": (FAILED, N_("It took too long")),
+    "REJECTED": (FAILED, N_("Refused by the station")),
+    "CANCELED": (UNKNOWN, N_("Cancelled")),
+}
+
+
+def orders(given: Iterable[CommandState]) -> list[OrderRow]:
+    """What became of orders, in words."""
+    return [
+        OrderRow(each.id, each.type, each.created_ms, *_ORDERS[each.state], _cut(each.detail or ""))
+        for each in given
+    ]
 
 
 DEEPEST = 5

@@ -13,7 +13,7 @@ from cloud.dashboard.people import ROLES
 from cloud.dashboard.rendering import page
 from cloud.dashboard.replacing import questions
 from cloud.fleet.models import DeviceDetail, DeviceSummary, EventSummary, MediaItem
-from cloud.keys import CLAIMS, FLEET
+from cloud.keys import CLAIMS, COMMANDS, FLEET
 from cloud.security.access import Role
 from cloud.security.sessions import Person, read_form, require_person
 from cloud.security.sharing import SHARING
@@ -22,6 +22,7 @@ from protocol.errors import Refusal
 
 EVENTS_PER_PAGE = 24
 LOG_LINES = 12
+ORDER_LINES = 5
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"})
 FILMS = frozenset({"video/mp4", "video/webm"})
 
@@ -160,6 +161,7 @@ async def _station(
     device = await parts.get(person.account_id, device_id)
     before = _cursor(request)
     seen = await parts.event_page(person.account_id, device_id, before, EVENTS_PER_PAGE, lifecycle=False)
+    orders = await request.app[COMMANDS].last(person.account_id, device_id, ORDER_LINES)
     log = await parts.events(person.account_id, device_id, None, LOG_LINES, lifecycle=True)
     return page(
         request,
@@ -171,13 +173,21 @@ async def _station(
         advice=words.station_advice(_state(device), online=device.online),
         facts=station_view.facts(device.reported, device.network, online=device.online, language=language),
         host=station_view.host_facts(device.reported, language),
-        about=station_view.about_facts(device.info, device.location, _version(device)),
+        about=station_view.about_facts(
+            device.info,
+            device.location,
+            _version(device),
+            station_view.latest(device.reported, device.network),
+            device.key_storage,
+            language,
+        ),
         backlog=station_view.backlog(device.reported, language),
         buffer=device.reported.buffer if device.reported else None,
         events=[event_tile(device_id, event) for event in seen.events],
         older=seen.next_before,
         before=before,
         log=[event_tile(device_id, event) for event in log],
+        orders=station_view.orders(orders),
         questions=await questions(request, person.account_id, device_id)
         if device.role == Role.OWNER and device.status != "released"
         else [],

@@ -14,11 +14,13 @@ from cloud.security.access import Need, reachable
 from cloud.store.engine import Database
 from cloud.store.schema import command
 from cloud.validation import check_nesting
+from protocol.clock import from_unix
 from protocol.codes import ulid
 from protocol.errors import Refusal
 from protocol.messages import Answer, Command, CommandAck, Request, Text
 
 MOST_OPEN = 100
+NEWS = "command-status"
 _DONE = ("SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED")
 _OPEN = (
     select(command)
@@ -61,14 +63,15 @@ class Commands:
     async def queue(self, account_id: str, device_id: str, order: CommandRequest) -> CommandState:
         """Puts an order in line. Raises `not_found`, 403 for a viewer, and REG-006 when too many wait."""
         check_nesting(order.parameters, "$.parameters")
-        queued = await self._db.write(partial(self._queue, account_id, device_id, order))
+        owner, queued = await self._db.write(partial(self._queue, account_id, device_id, order))
         self._bus.wake_station(device_id)
+        self._bus.publish(owner, NEWS, news(device_id, queued.id, queued.state, None, queued.created_ms))
         return queued
 
     def _queue(
         self, account_id: str, device_id: str, order: CommandRequest, connection: Connection
-    ) -> CommandState:
-        reachable(connection, account_id, device_id, Need.COMMAND)
+    ) -> tuple[str, CommandState]:
+        station, _ = reachable(connection, account_id, device_id, Need.COMMAND)
         if len(waiting(connection, device_id)) >= MOST_OPEN:
             raise Refusal(
                 "REG-006", "too_many_open", "Too many orders wait for this station.", retry_after=60
@@ -96,9 +99,26 @@ class Commands:
             type=row["type"],
             id=row["id"],
         )
-        return CommandState(
+        queued = CommandState(
             id=str(row["id"]), type=str(row["type"]), state="QUEUED", detail=None, created_ms=now
         )
+        return station.account_id, queued
+
+    async def last(self, account_id: str, device_id: str, most: int) -> Sequence[CommandState]:
+        """The newest orders of a station and what became of them. Raises `not_found`."""
+
+        def read(connection: Connection) -> Sequence[CommandState]:
+            reachable(connection, account_id, device_id, Need.READ)
+            own = select(command).where(command.c.device_id == device_id)
+            rows = connection.execute(own.order_by(command.c.id.desc()).limit(most)).all()
+            return [
+                CommandState(
+                    id=row.id, type=row.type, state=row.state, detail=row.detail, created_ms=row.created
+                )
+                for row in rows
+            ]
+
+        return await self._db.read(read)
 
     async def waiting(self, device_id: str) -> CommandList:
         """What a station should do, oldest first."""
@@ -115,11 +135,25 @@ def waiting(connection: Connection, device_id: str) -> Sequence[Command]:
     ]
 
 
-def acknowledge(connection: Connection, device_id: str, acks: Iterable[CommandAck], now_ms: int) -> None:
-    """Keeps what a station says of its own orders; foreign and finished ones stay as they are."""
-    for ack in acks:
-        connection.execute(
+def acknowledge(
+    connection: Connection, device_id: str, acks: Iterable[CommandAck], now_ms: int
+) -> Sequence[CommandAck]:
+    """Keeps what a station says of its own orders, and returns what was kept.
+
+    Foreign and finished orders stay as they are.
+    """
+    return [
+        ack
+        for ack in acks
+        if connection.execute(
             update(command)
             .where(command.c.id == ack.id, command.c.device_id == device_id, command.c.state.not_in(_DONE))
             .values(state=ack.state, detail=ack.detail, updated=now_ms)
-        )
+        ).rowcount
+    ]
+
+
+def news(device_id: str, order: str, state: str, detail: str | None, now_ms: int) -> dict[str, Any]:
+    """What is told of an order when it is queued and whenever its station acknowledges it."""
+    told = {"deviceId": device_id, "commandId": order, "state": state, "detail": detail}
+    return told | {"timestamp": from_unix(now_ms / 1000)}

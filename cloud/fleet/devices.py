@@ -111,6 +111,7 @@ class Fleet:
             config_version_reported=row.config_version_reported,
             config_error=row.config_error,
             clone_ms=row.clone_ms,
+            key_storage=queries.key_storage(connection, device_id),
             certificate_not_after_ms=ends,
             certificate_alert=certificate_alert(ends, self._unix_ms()),
         )

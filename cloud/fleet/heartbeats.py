@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from cloud.fleet import boots
+from cloud.fleet import boots, commands
 from cloud.fleet.commands import acknowledge, waiting
 from cloud.fleet.configuration import current
 from cloud.fleet.devices import Fleet
@@ -27,7 +27,7 @@ from cloud.store.fleet import certificate_end, desired_version
 from cloud.store.schema import device
 from protocol.clock import from_unix
 from protocol.limits import DEVICE_HEARTBEATS, Rate
-from protocol.messages import ConfigUpdates, HeartbeatAnswer, HeartbeatRequest, NetworkInfo
+from protocol.messages import CommandAck, ConfigUpdates, HeartbeatAnswer, HeartbeatRequest, NetworkInfo
 
 RETURNING_PER_SECOND = 20
 """So many stations may come back with their backlog in one second after an outage."""
@@ -46,6 +46,7 @@ class _Heard:
     summary: DeviceSummary | None
     """Only where somebody listens."""
     came_back: bool
+    acknowledged: Sequence[CommandAck]
 
 
 class Heartbeats:
@@ -80,6 +81,9 @@ class Heartbeats:
         if heard.summary is not None:
             told |= msgspec.to_builtins(heard.summary)
         self._bus.publish(principal.account_id, "device-status", told)
+        for ack in heard.acknowledged:
+            of_order = commands.news(principal.device_id, ack.id, ack.state, ack.detail, self._unix_ms())
+            self._bus.publish(principal.account_id, commands.NEWS, of_order)
         return heard.answer
 
     def _keep(
@@ -97,12 +101,13 @@ class Heartbeats:
         connection.execute(_CHANGE, {"station": principal.device_id} | values)
         if message.clock is not None:
             boots.note(connection, principal.device_id, message.boot_id, message.clock.mono_ms, now)
-        acknowledge(connection, principal.device_id, message.command_acks, now)
+        acks = acknowledge(connection, principal.device_id, message.command_acks, now)
         summary = self._fleet.summaries(connection, [_row(connection, principal)])[0] if wanted else None
         return _Heard(
             answer=self._answer(connection, principal, message, before.name, now),
             summary=summary,
             came_back=not is_online(before.last_seen_ms, now, self._settings.offline_after),
+            acknowledged=acks,
         )
 
     def _answer(
@@ -160,8 +165,12 @@ def _state(
     }
     if message.network_info != NetworkInfo():
         values["network"] = msgspec.to_builtins(message.network_info)
+    if message.device_info is not None:
+        values["info"] = msgspec.to_builtins(message.device_info)
     if message.firmware_version:
-        values["info"] = (before.info or {}) | {"firmware_version": message.firmware_version}
+        values["info"] = (values.get("info") or before.info or {}) | {
+            "firmware_version": message.firmware_version
+        }
     if message.state == "operational" and before.first_operational_ms is None:
         values["first_operational_ms"] = now_ms
     return values

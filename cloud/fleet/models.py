@@ -87,6 +87,8 @@ class DeviceDetail(DeviceSummary, kw_only=True):
     config_error: str | None
     certificate_not_after_ms: int | None
     certificate_alert: CertificateAlert | None = None
+    key_storage: Literal["tpm2", "se", "file"] | None = None
+    """Where the station said at its claim that its key is; None where the claim is not known."""
     clone_ms: int | None = None
     """When two keys were last seen to talk from this station's machine; None while all is well."""
 

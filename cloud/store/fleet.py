@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
 
-from cloud.store.schema import boot, certificate, config, device, event, event_media, media, share
+from cloud.store.schema import boot, certificate, claim, config, device, event, event_media, media, share
 
 LIFECYCLE = "station_"
 """Events whose type begins so are notes of the station about itself, not observations."""
@@ -16,6 +16,13 @@ _NEWEST_CONFIG = select(func.max(config.c.version)).where(config.c.device_id == 
 _CERTIFICATE_END = select(func.max(certificate.c.not_after)).where(
     certificate.c.device_id == bindparam("station"), certificate.c.status == "active"
 )
+
+
+def key_storage(connection: Connection, device_id: str) -> Any:
+    """Where the station's key is, by its last claim that succeeded: `file`, `tpm2` or `se`."""
+    won = (claim.c.device_id == device_id) & (claim.c.status == "success")
+    last = select(claim.c.hardware).where(won).order_by(claim.c.completed.desc()).limit(1)
+    return (connection.execute(last).scalar_one_or_none() or {}).get("key_storage")
 
 
 def devices_of(connection: Connection, account_id: str) -> Sequence[Row[Any]]:

@@ -77,6 +77,14 @@ CASES: list[tuple[str, Any, dict[str, Any], str, str, str]] = [
         "By cable, address",
     ),
     (
+        "modem",
+        network.link,
+        {"link": replace(HOME, kind="cellular", signal=None)},
+        "ok",
+        "",
+        "By mobile network, address",
+    ),
+    (
         "poor",
         network.quality,
         {"measurement": Measurement(True, 900.0, 0.4, 0.05)},

@@ -19,7 +19,7 @@ from buffer.breaker import BreakerSnapshot, BreakerState
 from buffer.degradation import Duties, Level
 from buffer.drain import Progress
 from buffer.message import Draft, Priority
-from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatRequest
+from protocol.messages import ConfigUpdates, CpuUsage, HeartbeatAnswer, HeartbeatRequest
 from tests.appliance.fakes import FakeCloud
 from tests.appliance.workshop import HOME, running, station, until, write_scenario
 
@@ -142,6 +142,15 @@ def poor(made: Station) -> None:
     for _ in range(3):
         made.device.client.meter.answered(0.9, 500)
     made.governor.look()
+
+
+async def test_the_heartbeat_tells_of_the_hardware_until_it_was_answered(made: Station) -> None:
+    told = [(await describe(made)).device_info for _ in range(2)]
+    assert told == [made.device.hardware.info] * 2
+    owner(made).advised(
+        HeartbeatAnswer(status="ok", server_time="2026-01-01T00:00:00Z", next_heartbeat_in=60)
+    )
+    assert (await describe(made)).device_info is None
 
 
 async def test_the_heartbeat_tells_the_level_and_says_less_on_a_poor_day(made: Station) -> None:

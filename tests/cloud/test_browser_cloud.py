@@ -6,12 +6,14 @@ import io
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from cloud.security.vault import Secrets
-from tests.cloud.cloud_server import Cloud, running_cloud
+from protocol.messages import CameraInfo, CommandAck, DeviceInfo, NetworkInfo
+from tests.cloud.cloud_server import Cloud, Person, running_cloud
 from tests.cloud.people_browser import NO_SOCKETS, Reader
 from tests.cloud.people_parts import Clock
 from tests.cloud.station_client import Station
@@ -173,6 +175,29 @@ async def test_the_fleet_page_learns_of_a_new_station_by_itself(
     await reader.sees("1 in trouble", "Needs help")
 
 
+async def ordered(owner: Person, station: Station) -> str:
+    made = await owner.send("POST", f"{station.place}/commands", {"type": "locate"})
+    assert made.status == 201, made
+    return str(made.read(dict[str, Any])["id"])
+
+
+async def test_an_orders_progress_appears_by_itself(real_time_cloud: Cloud, browsers: BrowserFactory) -> None:
+    owner = await real_time_cloud.person()
+    station = await real_time_cloud.claimed(owner)
+    await station.beaten("operational")
+    reader = Reader(browsers(width=360), real_time_cloud)
+    await reader.open("/sign-in")
+    await enter(reader, owner.headers["Cookie"])
+    await reader.open(f"/stations/{station.device_id}")
+    await reader.sees("Running")
+    order = await ordered(owner, station)
+    await reader.sees("Orders", "locate", "Not fetched yet")
+    await station.beaten("operational", command_acks=[CommandAck(id=order, state="IN_PROGRESS")])
+    await reader.sees("Being carried out")
+    await station.beaten("operational", command_acks=[CommandAck(id=order, state="SUCCEEDED")])
+    await reader.sees("Carried out")
+
+
 async def test_news_exchange_only_what_they_change(real_time_cloud: Cloud, browsers: BrowserFactory) -> None:
     owner = await real_time_cloud.person()
     quiet, busy = await real_time_cloud.claimed(owner), await real_time_cloud.claimed(owner)
@@ -309,7 +334,18 @@ async def test_no_page_is_wider_than_the_screen_or_complains(
     event = station.event(picture(), metadata={"long": "x" * 300, "n" * 60: 1})
     await station.reported(event)
     await station.upload(picture())
-    await station.beaten("operational")
+    order = await ordered(owner, station)
+    await station.beaten(
+        "operational",
+        device_info=DeviceInfo(
+            model="M" * 200,
+            firmware_version="1.0",
+            capabilities=["c" * 60],
+            camera_info=CameraInfo(model="c" * 200, resolution="1920x1080", frame_rate=29.97),
+        ),
+        network_info=NetworkInfo(connection_type="wifi", mac_address="dc:a6:32:0a:0b:0c"),
+        command_acks=[CommandAck(id=order, state="FAILED", detail="x" * 300)],
+    )
     claim_id = await owner.named(short_id="BCDFGH", pin="123456", name="W" * 80)
 
     reader = Reader(browsers(width=width), real_time_cloud)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from protocol.messages import Backlog, BufferState, Clock, NetworkInfo
+from protocol.messages import Backlog, BufferState, CameraInfo, Clock, CommandAck, DeviceInfo, NetworkInfo
 from tests.cloud.cloud_server import Cloud, Person
 from tests.cloud.people_client import Browsing, Page
 from tests.cloud.people_parts import PASSWORD
@@ -292,6 +293,49 @@ async def test_a_station_page_tells_what_the_last_heartbeat_told(cloud: Cloud) -
         assert words in page.text.replace("\u00a0", " "), words
     fleet = await pages.get("/")
     assert "7 messages wait to be sent" in fleet.text
+
+
+async def test_a_station_page_tells_what_its_machine_is_and_where_its_key_lies(cloud: Cloud) -> None:
+    person = await cloud.person()
+    station = await cloud.claimed(person)
+    page = await browsing(cloud, person).get(f"/stations/{station.device_id}")
+    for words in ("Model Test board", "Memory –", "Camera –", "Frame rate –", "Key In a file"):
+        assert words in page.text, words
+    told = DeviceInfo(
+        model="Raspberry Pi 5",
+        firmware_version="2.0",
+        total_memory=8_000_000_000,
+        camera_info=CameraInfo(model="imx708"),
+    )
+    network = NetworkInfo(connection_type="wifi", mac_address="2c:cf:67:0a:0b:0d")
+    await station.beaten(device_info=told, network_info=network)
+    await station.beaten()
+    page = await browsing(cloud, person).get(f"/stations/{station.device_id}")
+    for words in (
+        "Model Raspberry Pi 5",
+        "Memory 8.0 GB",
+        "Camera imx708",
+        "2c:cf:67:0a:0b:0d",
+        "Resolution –",
+    ):
+        assert words in page.text.replace("\u00a0", " "), words
+
+
+async def test_a_station_page_shows_how_far_an_order_is(cloud: Cloud) -> None:
+    person = await cloud.person()
+    station = await cloud.claimed(person)
+    pages, place = browsing(cloud, person), f"/stations/{station.device_id}"
+    assert "Orders" not in (await pages.get(place)).text
+    made = await person.send("POST", f"{station.place}/commands", {"type": "<b>locate"})
+    order = made.read(dict[str, Any])["id"]
+    assert "Not fetched yet" in (await pages.get(place)).text
+    await station.beaten(command_acks=[CommandAck(id=order, state="IN_PROGRESS")])
+    assert "Being carried out" in (await pages.get(place)).text
+    await station.beaten(command_acks=[CommandAck(id=order, state="REJECTED", detail="x" * 4096)])
+    page = await pages.get(place)
+    assert "Refused by the station" in page.text
+    assert "<b>locate" in page.text, "as text"
+    assert "x" * 401 not in page.text
 
 
 async def test_a_station_that_fell_silent_is_offline_and_not_green(cloud: Cloud) -> None:

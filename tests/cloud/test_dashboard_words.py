@@ -14,9 +14,11 @@ from protocol.errors import Refusal
 from protocol.messages import (
     Backlog,
     BufferState,
+    CameraInfo,
     CameraStatus,
     Clock,
     CpuUsage,
+    DeviceInfo,
     DiskUsage,
     HeartbeatRequest,
     Location,
@@ -261,6 +263,45 @@ def test_the_backlog_is_a_table_most_urgent_first() -> None:
 )
 def test_a_place_in_words(location: Location, shown: str) -> None:
     assert said(station_view.about_facts(None, location, None)) == {"Place": (shown, "", "")}
+
+
+def test_what_a_station_told_of_its_machine_is_on_its_page() -> None:
+    info = DeviceInfo(
+        model="Raspberry Pi 4",
+        firmware_version="1.0",
+        hardware_revision="c03114",
+        capabilities=["events", "media"],
+        total_memory=3_884_000_000,
+        total_storage=31_900_000_000,
+        camera_info=CameraInfo(model="imx290", resolution="1920x1080", frame_rate=25.0),
+    )
+    network = NetworkInfo(mac_address="dc:a6:32:0a:0b:0c")
+    shown = said(station_view.about_facts(info, None, None, network, "tpm2"))
+    assert {label: value for label, (value, _, _) in shown.items()} == {
+        "Software": "1.0",
+        "Model": "Raspberry Pi 4",
+        "Revision": "c03114",
+        "Memory": f"3.9{NB}GB",
+        "Storage": f"32{NB}GB",
+        "Can do": "events, media",
+        "Camera": "imx290",
+        "Resolution": "1920x1080",
+        "Frame rate": f"25{NB}fps",
+        "Network address": "dc:a6:32:0a:0b:0c",
+        "Key": "In the TPM",
+    }
+
+
+def test_what_a_station_did_not_tell_of_its_machine_has_a_dash() -> None:
+    shown = said(station_view.about_facts(DeviceInfo(model="", firmware_version="1.0"), None, None))
+    assert {value for label, (value, _, _) in shown.items() if label != "Software"} == {"–"}
+    assert len(shown) == 11
+
+
+@pytest.mark.parametrize(("rate", "told"), [(25.0, "25"), (0.5, "0.50"), (29.97, "29.97")])
+def test_a_frame_rate_is_as_exact_as_it_was_told(rate: float, told: str) -> None:
+    info = DeviceInfo(model="", firmware_version="", camera_info=CameraInfo(model="x", frame_rate=rate))
+    assert said(station_view.about_facts(info, None, None))["Frame rate"][0] == f"{told}{NB}fps"
 
 
 def test_event_data_become_lines() -> None:

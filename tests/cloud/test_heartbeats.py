@@ -306,6 +306,23 @@ async def test_an_order_is_delivered_until_it_is_acknowledged(ada: Person, stati
     assert (await station.beaten()).commands == []
 
 
+async def test_pages_are_told_of_every_step_of_an_order(cloud: Cloud, ada: Person, station: Station) -> None:
+    eve = await cloud.person()
+    with cloud.bus.subscribe(ada.account_id) as news, cloud.bus.subscribe(eve.account_id) as foreign:
+        made = await ada.send("POST", f"{station.place}/commands", {"type": "restart"})
+        order = made.read(dict[str, Any])["id"]
+        for acks in ([("IN_PROGRESS", None)], [("SUCCEEDED", "in 3 s")], [("FAILED", "too late")]):
+            told = [CommandAck(id=order, state=state, detail=detail) for state, detail in acks]  # type: ignore[arg-type]
+            await station.beat(command_acks=told)
+        news.close()
+        heard = [each.data async for each in news if each.event == "command-status"]
+        foreign.close()
+        assert [each async for each in foreign] == []
+    assert {(each["deviceId"], each["commandId"]) for each in heard} == {(station.device_id, order)}
+    steps = [(each["state"], each["detail"]) for each in heard]
+    assert steps == [("QUEUED", None), ("IN_PROGRESS", None), ("SUCCEEDED", "in 3 s")]
+
+
 async def test_an_order_of_another_station_cannot_be_acknowledged(
     cloud: Cloud, ada: Person, station: Station
 ) -> None:

@@ -20,7 +20,7 @@ FILES = catalogues(CLOUD)
 every_language = pytest.mark.parametrize("tag", FILES)
 
 WORDS = (
-    "Cookie|JSON Lines|NUL|CSV|BCD FGH|Y|Software|Hardware|Offline|E-Mail|Server|API|Cloud"
+    "TPM|Cookie|JSON Lines|NUL|CSV|BCD FGH|Y|Software|Hardware|Offline|E-Mail|Server|API|Cloud"
     "|keyid|name|location|device_id"
 )
 MARKUP = re.compile(r"</?\w+[^>]*>|&\w+;")

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from appliance.about import look_at_hardware
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
-from appliance.report import look_at_hardware
 from appliance.uplink.claim import Claiming
 from appliance.uplink.client import CloudClient
 from appliance.uplink.time import CloudTime

@@ -9,6 +9,12 @@ CPU_64 = (
     "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU architecture: 8\n\n"
 )
 
+WIRELESS = (
+    "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n"
+    " face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n"
+    " wlan0: 0000   54.  -56.  -256        0      0      0      0     12        0\n"
+)
+
 
 def write(root: Path, files: Files) -> None:
     """Write the files with the folders they need."""
@@ -65,6 +71,12 @@ def add_disk(
     write(root, {"proc/self/mountinfo": f"29 1 {device} / / rw,noatime shared:1 - ext4 /dev/root rw\n"})
 
 
+def add_videos(root: Path, **names: str) -> None:
+    """Video devices and chips on a camera's bus, by the names that their drivers give them."""
+    listed = {device.replace("_", "-"): name for device, name in names.items()}
+    write(root / "sys/class/video4linux", {f"{device}/name": f"{name}\n" for device, name in listed.items()})
+
+
 def _pi(root: Path, model: str, revision: str, serial: str, memory_kb: int) -> None:
     board = f"Revision\t: {revision}\nSerial\t\t: {serial}\nModel\t\t: {model}\n"
     write(
@@ -89,9 +101,26 @@ def pi_3(root: Path) -> None:
     """A Raspberry Pi 3 B: its serial begins with zeros, its Ethernet hangs on USB."""
     _pi(root, "Raspberry Pi 3 Model B Rev 1.2", "a02082", "00000000d1e2f3a4", 948_304)
     add_interface(root, "eth0", "platform/soc/3f980000.usb/usb1/1-1/1-1.1", "b8:27:eb:e2:f3:a4")
+    add_videos(root, video10="bcm2835-codec-decode", video12="bcm2835-isp-output0")
     add_interface(
         root, "wlan0", "platform/soc/3f300000.mmc/mmc1", "b8:27:eb:b7:a6:f1", radio="b8:27:eb:b7:a6:f1"
     )
+
+
+def pi_zero_2(root: Path) -> None:
+    """A Raspberry Pi Zero 2 W with a sensor on the ribbon cable and no cable to a network."""
+    _pi(root, "Raspberry Pi Zero 2 W Rev 1.0", "902120", "00000000e1f2a3b4", 437_584)
+    add_interface(
+        root, "wlan0", "platform/soc/3f300000.mmc/mmc1", "d8:3a:dd:0a:0b:0d", radio="d8:3a:dd:0a:0b:0d"
+    )
+    add_videos(
+        root,
+        video0="unicam-image",
+        video1="unicam-embedded",
+        video10="bcm2835-codec-decode",
+        v4l_subdev0="imx290 10-001a",
+    )
+    write(root, {"proc/net/wireless": WIRELESS})
 
 
 def pi_4(root: Path) -> None:
@@ -101,6 +130,7 @@ def pi_4(root: Path) -> None:
     add_interface(
         root, "wlan0", "platform/soc/fe300000.mmc/mmc1", "5a:11:22:33:44:55", 3, radio="dc:a6:32:0a:0b:0d"
     )
+    add_videos(root, video0="HD Pro Webcam C920", video1="HD Pro Webcam C920", video19="rpi-hevc-dec")
 
 
 def pi_5(root: Path) -> None:
@@ -116,6 +146,16 @@ def pi_5(root: Path) -> None:
     add_interface(root, "eth0", "platform/axi/1f00100000.ethernet", "2c:cf:67:0a:0b:0c")
     add_interface(
         root, "wlan0", "platform/axi/1001100000.mmc/mmc1", "2c:cf:67:0a:0b:0d", radio="2c:cf:67:0a:0b:0d"
+    )
+    add_videos(
+        root,
+        video0="rp1-cfe-csi2_ch0",
+        video4="rp1-cfe-fe_image0",
+        video20="pispbe-input",
+        v4l_subdev0="csi2",
+        v4l_subdev1="pisp-fe",
+        v4l_subdev2="dw9807 10-000c",
+        v4l_subdev3="imx708 10-001a",
     )
     add_interface(root, "br0", "virtual", "2c:cf:67:0a:0b:0c", 3)
     add_interface(root, "wg0", "virtual", "", 0, 65534)
@@ -133,12 +173,15 @@ def x86(root: Path) -> None:
             "etc/machine-id": "aabbccddeeff00112233445566778899\n",
             "sys/class/dmi/id/sys_vendor": "ACME\n",
             "sys/class/dmi/id/product_name": "Box N100\n",
+            "sys/class/dmi/id/product_version": "Default string\n",
+            "sys/class/dmi/id/board_version": "V1.2\n",
             "sys/class/dmi/id/board_serial": "To be filled by O.E.M.\n",
             "sys/class/dmi/id/product_serial": "AC-2024-00917\n",
         },
     )
     add_loopback(root)
     add_interface(root, "enp1s0", "pci0000:00/0000:01:00.0", "00:e0:4c:68:00:01")
+    add_videos(root, video0="UVC Camera (046d:0825)", video1="UVC Camera (046d:0825)")
     add_interface(root, "docker0", "virtual", "02:42:ac:11:00:01", 3)
     add_disk(root, "sda", "sda2", 2, "8:2", "8:0", None, "99999999-2222-4333-8444-555555555555")
 
@@ -153,6 +196,7 @@ def container(root: Path) -> None:
             "proc/sys/kernel/hostname": "3f2a9c1b7d45\n",
             "proc/cmdline": "BOOT_IMAGE=/boot/vmlinuz root=PARTUUID=deadbeef-02 ro\n",
             "proc/self/mountinfo": "512 480 0:55 / / rw,relatime - overlay overlay rw,lowerdir=/x\n",
+            "sys/fs/cgroup/memory.max": "1073741824\n",
             "etc/machine-id": "uninitialized\n",
         },
     )
@@ -162,6 +206,7 @@ def container(root: Path) -> None:
 
 BOARDS: dict[str, Callable[[Path], None]] = {
     "pi_3": pi_3,
+    "pi_zero_2": pi_zero_2,
     "pi_4": pi_4,
     "pi_5": pi_5,
     "x86": x86,

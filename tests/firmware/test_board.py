@@ -21,6 +21,16 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "disk_uuid": "4e639091",
         "hostname": "meteor",
     },
+    "pi_zero_2": {
+        "model": "Raspberry Pi Zero 2 W Rev 1.0",
+        "cpu_serial": "00000000e1f2a3b4",
+        "board_serial": "00000000e1f2a3b4",
+        "revision": "902120",
+        "memory_bytes": 437_584 * 1024,
+        "mac_addresses": ("d8:3a:dd:0a:0b:0d",),
+        "disk_uuid": "4e639091",
+        "hostname": "meteor",
+    },
     "pi_4": {
         "model": "Raspberry Pi 4 Model B Rev 1.4",
         "cpu_serial": "100000004b5c6d7e",
@@ -45,7 +55,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "model": "ACME Box N100",
         "cpu_serial": None,
         "board_serial": "AC-2024-00917",
-        "revision": None,
+        "revision": "V1.2",
         "memory_bytes": 16_123_456 * 1024,
         "mac_addresses": ("00:e0:4c:68:00:01",),
         "disk_uuid": "99999999-2222-4333-8444-555555555555",
@@ -56,7 +66,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "cpu_serial": None,
         "board_serial": None,
         "revision": None,
-        "memory_bytes": 32_123_456 * 1024,
+        "memory_bytes": 1 << 30,
         "mac_addresses": (),
         "disk_uuid": None,
         "machine_id": None,
@@ -74,6 +84,15 @@ def test_a_machine_is_read_as_what_it_is(name: str, tmp_path: Path) -> None:
 
 def test_an_empty_machine_gives_nothing_and_no_failure(tmp_path: Path) -> None:
     assert read_board(tmp_path) == Board()
+
+
+@pytest.mark.parametrize("limit", ["max", "", "-1", "99999999999999999999", "9000000000000000"])
+def test_a_container_without_a_limit_of_its_own_has_the_memory_of_its_host(
+    limit: str, tmp_path: Path
+) -> None:
+    BOARDS["container"](tmp_path)
+    write(tmp_path, {"sys/fs/cgroup/memory.max": limit})
+    assert read_board(tmp_path).memory_bytes == 32_123_456 * 1024
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\0", b"\xff\xfe\x00\x80" * 50, b"Serial\nSerial :\n: : :\n\n"])

@@ -102,6 +102,7 @@ async def test_the_order_is_known_open_modem_and_ends_with_the_first_that_works(
     else:
         link = await bold.reconnect()
         await until(lambda: bold.link().online)
+        assert link.kind == ("wifi" if works else "cellular")
         assert link.borrowed == (works in (b"Cafe", b"Library"))
     assert calls.all() == order
 

@@ -32,6 +32,13 @@ ENGLISH = Language("en")
             "By network cable",
         ),
         ("online", {"network": NetworkInfo("H", True, False, "wifi")}, "working", "No internet", "Through H"),
+        (
+            "online",
+            {"network": NetworkInfo("", True, True, "cellular")},
+            "running",
+            "Yes",
+            "By mobile network",
+        ),
         ("online", {"network": NetworkInfo()}, "failed", "No", "No network"),
         (
             "online",

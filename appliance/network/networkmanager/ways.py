@@ -10,7 +10,8 @@ from appliance.network.networkmanager.mirror import Mirror
 from appliance.network.networkmanager.names import ActiveState
 from appliance.network.port import NO_LINK, Link
 
-_WIRED = {names.ETHERNET_TYPE, "veth", "bridge", "bond", "team", "vlan", "gsm", "cdma", "bluetooth"}
+_MODEMS = {"gsm", "cdma"}
+_WIRED = {names.ETHERNET_TYPE, "veth", "bridge", "bond", "team", "vlan", "bluetooth", *_MODEMS}
 """Whatever is not Wi-Fi and leads somewhere; tunnels and loopback do not count."""
 _LEADING = {names.WIFI_TYPE, *_WIRED}
 
@@ -75,10 +76,9 @@ def _way(mirror: Mirror, path: str) -> Way | None:
     if wireless and wireless.get("Mode", names.MODE_INFRASTRUCTURE) != names.MODE_INFRASTRUCTURE:
         return None
     point = mirror.get(wireless.get("ActiveAccessPoint"), names.ACCESS_POINT)
-    kind: Literal["wifi", "ethernet"] = "wifi" if active.get("Type") == names.WIFI_TYPE else "ethernet"
     strength = int(point["Strength"]) if "Strength" in point else None
     link = Link(
-        kind=kind,
+        kind=_kind(active.get("Type")),
         ssid=bytes(point.get("Ssid", b"")) or None,
         address=_address(mirror, active.get("Ip4Config"), active.get("Ip6Config")),
         mac=device.get("HwAddress") or None,
@@ -87,6 +87,12 @@ def _way(mirror: Mirror, path: str) -> Way | None:
         signal_dbm=None if strength is None else strength / 2 - 100,
     )
     return Way(str(device.get("Interface", "")), str(active.get("Uuid", "")), link, path)
+
+
+def _kind(connection: object) -> Literal["wifi", "ethernet", "cellular"]:
+    if connection == names.WIFI_TYPE:
+        return "wifi"
+    return "cellular" if connection in _MODEMS else "ethernet"
 
 
 def _address(mirror: Mirror, ip4: str | None, ip6: str | None) -> str | None:
