@@ -29,8 +29,9 @@ from appliance.governor import Governor
 from appliance.headless.boot import BootFile
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
+from appliance.identity.file_keys import FileKeys, ephemeral
 from appliance.identity.hotspot import HotspotKey
-from appliance.identity.keys import DeviceKey, KeyDamaged, ephemeral, load_or_create
+from appliance.identity.keys import DeviceKey, KeyDamaged, load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.identity.renewal import NextPair
 from appliance.identity.technician import TechnicianFile
@@ -126,7 +127,7 @@ def build(
     nonces = Nonces(paths.state)
     tls = trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls, time=time)
     if tls is not None and credentials.current is not None:
-        tls.present(credentials.current.certificate, key.private)
+        tls.present(credentials.current.certificate, key.private.exported)
     client = CloudClient(
         settings.cloud.url,
         key,
@@ -177,7 +178,7 @@ def build(
     announcer = Announcer(
         key.short_id, settings.portal.port, lambda: network.link().address, lambda: device.claimed
     )
-    renewal = Renewal(client, credentials, NextPair(paths.identity), online.wait)
+    renewal = Renewal(client, credentials, NextPair(paths.identity, FileKeys()), online.wait)
     device = Device(
         settings=settings,
         time=time,
@@ -325,7 +326,7 @@ def _drains(
 def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
     """The key, or a throw-away one with the fault that a technician must see. Raises `OSError`."""
     try:
-        return load_or_create(paths.identity), None
+        return load_or_create(paths.identity, FileKeys()), None
     except KeyDamaged as error:
         return ephemeral(), Fault("HW-006", str(error))
 

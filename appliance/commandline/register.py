@@ -14,6 +14,7 @@ from appliance.commandline.exits import CommandFailed, Exit
 from appliance.commandline.local import NotRunning, call
 from appliance.files import private_folder
 from appliance.identity.credentials import Credentials, CredentialsFile, from_claim
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import KeyDamaged, load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.network.host import default_link
@@ -79,7 +80,7 @@ async def _alone(settings: Settings, code: ClaimCode, api_url: str | None) -> st
     try:
         private_folder(paths.state)
         credentials = CredentialsFile(paths.identity)
-        key = load_or_create(paths.identity)
+        key = load_or_create(paths.identity, FileKeys())
     except KeyDamaged as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
     except OSError as error:

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from appliance import renewal_notices
 from appliance.identity.credentials import read_credentials
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.uplink.renewal import LOOK_S, RETRY_S, renew_at
 from cloud.store import schema
@@ -45,7 +46,7 @@ def pair_on_disk(folder: Path) -> tuple[str, str]:
     assert credentials is not None
     public = x509.load_pem_x509_certificate(credentials.certificate.encode()).public_key()
     assert isinstance(public, ec.EllipticCurvePublicKey)
-    return load_or_create(folder).keyid, thumbprint(public)
+    return load_or_create(folder, FileKeys()).keyid, thumbprint(public)
 
 
 # --- when ---------------------------------------------------------------------------------------------------
