@@ -14,9 +14,9 @@ from appliance.commandline.exits import CommandFailed, Exit
 from appliance.commandline.local import NotRunning, call
 from appliance.files import private_folder
 from appliance.identity.credentials import Credentials, CredentialsFile, from_claim
-from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import KeyDamaged, load_or_create
 from appliance.identity.nonces import Nonces
+from appliance.identity.stores import store_of
 from appliance.network.host import default_link
 from appliance.paths import Paths
 from appliance.recognised import WRONG_CLOUD_ACTION
@@ -80,7 +80,8 @@ async def _alone(settings: Settings, code: ClaimCode, api_url: str | None) -> st
     try:
         private_folder(paths.state)
         credentials = CredentialsFile(paths.identity)
-        key = load_or_create(paths.identity, FileKeys())
+        keys = store_of(paths.identity, settings.identity.key_store, settings.identity.tpm)
+        key = load_or_create(paths.identity, keys)
     except KeyDamaged as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
     except OSError as error:

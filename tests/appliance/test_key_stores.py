@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import KeyDamaged, KeyStore, KeyUnavailable, load_or_create
 from appliance.identity.renewal import NextPair
+from appliance.identity.tpm_keys import TpmKeys
 from protocol.signature import Request, parse, sign, thumbprint, verify
 from tests.appliance.key_stores import HoldingKeys
+from tests.appliance.software_tpm import SoftwareTpm, needs_tpm
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest) -> KeyStore:
-    return FileKeys() if request.param == "file" else HoldingKeys()
+@pytest.fixture(params=["file", "memory", pytest.param("tpm", marks=needs_tpm)])
+def store(request: pytest.FixtureRequest) -> Iterator[KeyStore]:
+    if request.param == "tpm":
+        chip = SoftwareTpm()
+        chip.start()
+        yield TpmKeys(chip.name)
+        chip.remove()
+    else:
+        yield FileKeys() if request.param == "file" else HoldingKeys()
 
 
 def test_a_key_is_made_once_and_found_again(tmp_path: Path, store: KeyStore) -> None:
