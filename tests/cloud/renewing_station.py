@@ -112,8 +112,10 @@ class Knife:
         if self._at is not None and self.steps >= self._at:  # a dead program does nothing more
             raise Cut(name)
 
-    def around(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    def around(self, name: str, work: Callable[..., Any], mine: Callable[[Any], bool]) -> Callable[..., Any]:
         def done(*args: Any, **kwargs: Any) -> Any:
+            if not mine(args[0]):
+                return work(*args, **kwargs)
             self.step(f"before {name}")
             result = work(*args, **kwargs)
             self.step(f"after {name}")
@@ -124,8 +126,15 @@ class Knife:
 
 @contextmanager
 def knife(station: Renewing, at: int | None) -> Iterator[Knife]:
-    """Every fsync, rename, removal and request of the station passes the knife."""
+    """Every fsync, rename, removal and request of the station passes the knife; the cloud, which lives in
+    the same process, is spared."""
     held, send = Knife(at), station.client.send
+
+    def below(path: Path) -> bool:
+        return path.is_relative_to(station.folder)
+
+    def opened_below(file: int) -> bool:
+        return below(Path(f"/proc/self/fd/{file}").readlink())
 
     async def request(*args: Any, **kwargs: Any) -> Reply:
         held.step("before a request")
@@ -134,8 +143,8 @@ def knife(station: Renewing, at: int | None) -> Iterator[Knife]:
         return reply
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", held.around("fsync", os.fsync))
-        patch.setattr(Path, "replace", held.around("rename", Path.replace))
-        patch.setattr(Path, "unlink", held.around("unlink", Path.unlink))
+        patch.setattr(os, "fsync", held.around("fsync", os.fsync, opened_below))
+        patch.setattr(Path, "replace", held.around("rename", Path.replace, below))
+        patch.setattr(Path, "unlink", held.around("unlink", Path.unlink, below))
         patch.setattr(station.client, "send", request)
         yield held
