@@ -127,7 +127,7 @@ def build(
     journal = Journal(paths.state, time.now)
     nonces = Nonces(paths.state)
     tls = trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls, time=time)
-    if tls is not None and credentials.current is not None:
+    if tls is not None and credentials.current is not None and fault is None:
         tls.present(credentials.current.certificate, key.private.exported)
     client = CloudClient(
         settings.cloud.url,

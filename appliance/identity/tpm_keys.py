@@ -18,7 +18,7 @@ from appliance.identity.tpm_chip import DEVICE, Chip, library
 
 
 class TpmKeys:
-    """Keys that one TPM made. Everything blocks for some tenths of a second on a real chip."""
+    """Keys that one TPM made. Everything here blocks, as long as the chip needs."""
 
     file = "device.tpm"
 

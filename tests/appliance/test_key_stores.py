@@ -16,6 +16,7 @@ from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import KeyDamaged, KeyStore, KeyUnavailable, load_or_create
 from appliance.identity.renewal import NextPair
 from appliance.identity.tpm_keys import TpmKeys
+from appliance.uplink.tls import station_tls
 from protocol.signature import Request, parse, sign, thumbprint, verify
 from tests.appliance.key_stores import HoldingKeys
 from tests.appliance.software_tpm import SoftwareTpm, needs_tpm
@@ -129,3 +130,9 @@ def test_nothing_is_written_while_the_holder_is_silent(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailable):
         load_or_create(tmp_path, store)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_certificate_without_its_key_in_memory_is_not_presented(tmp_path: Path) -> None:
+    """OpenSSL wants the key itself; what cannot be done is left, and the signature is the proof."""
+    key = load_or_create(tmp_path, HoldingKeys())
+    station_tls(None).present("no certificate at all", key.private.exported)

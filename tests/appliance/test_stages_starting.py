@@ -177,3 +177,15 @@ async def test_two_keys_stop_the_start_until_a_person_chose(tmp_path: Path) -> N
     async with station(tmp_path) as mended:
         assert mended.device.fault is None
         assert key.exists()
+
+
+async def test_a_lost_key_does_not_stop_a_claimed_station_from_saying_so_over_tls(
+    tmp_path: Path, cloud: FakeCloud
+) -> None:
+    """Its certificate fits no key that is here, so there is nothing to present."""
+    async with station(tmp_path) as made:
+        made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+        made.paths.device_key.write_bytes(b"damaged")
+    async with station(tmp_path, "https://localhost:1") as broken:
+        assert broken.device.fault is not None
+        assert await initializing.run(broken.device) is Trigger.HARDWARE_FAILED
