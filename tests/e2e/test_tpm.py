@@ -50,6 +50,20 @@ def test_a_station_works_with_its_key_in_the_tpm_and_its_disk_holds_none(
             assert b"PRIVATE KEY" not in data, path
 
 
+def test_what_waits_outlives_a_tpm_that_does_not_answer(
+    sealed: Station, owner: Owner, tpm: SoftwareTpm
+) -> None:
+    go_online(sealed)
+    device = claim(sealed, owner)
+    sealed.drop("first", event(1))
+    arrived(owner, device, {1})
+    tpm.stop()
+    sealed.drop("second", event(2))
+    eventually(lambda: "cannot be opened" in sealed.text(), "the log says that the TPM does not answer")
+    tpm.start()
+    arrived(owner, device, {1, 2})
+
+
 def test_a_cleared_tpm_is_told_and_no_new_key_is_made(
     sealed: Station, owner: Owner, tpm: SoftwareTpm
 ) -> None:
