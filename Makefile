@@ -20,6 +20,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/system-packages.sh
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cloud,dev]'
 	touch $(STAMP)
 
+# The library of a TPM is built here, against Debian's libtss2-dev: only the tests need it.
+$(VENV)/.tpm: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[tpm]'
+	touch $@
+
 # Only for the script, which the tests of accessibility put into the pages; what it depends on is not wanted.
 $(AXE): | $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/axe axe-playwright-python==0.1.8
@@ -34,6 +39,7 @@ clean-run: $(STAMP) ## the same, from an empty disk
 
 test: $(STAMP) $(AXE) ## lint, types and the whole suite with browser, PostgreSQL and real processes
 	scripts/system-packages.sh test
+	$(MAKE) --no-print-directory $(VENV)/.tpm
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/wifi
 	$(MAKE) --no-print-directory test-wifi-sample

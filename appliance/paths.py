@@ -19,8 +19,13 @@ class Paths:
 
     @property
     def device_key(self) -> Path:
-        """The private key."""
+        """The private key, where it lies in a file."""
         return self.identity / "device.key"
+
+    @property
+    def sealed_key(self) -> Path:
+        """The private key, where only the TPM can read it."""
+        return self.identity / "device.tpm"
 
     @property
     def credentials(self) -> Path:
@@ -28,9 +33,10 @@ class Paths:
         return self.identity / "credentials.json"
 
     @property
-    def next_pair(self) -> tuple[Path, Path]:
-        """Key and credentials of a renewal that is under way."""
-        return self.identity / "credentials.json.new", self.identity / "device.key.new"
+    def next_pair(self) -> tuple[Path, ...]:
+        """Credentials and key of a renewal that is under way, the key in either kind of store."""
+        names = ("credentials.json.new", "device.key.new", "device.tpm.new")
+        return tuple(self.identity / name for name in names)
 
     @property
     def card(self) -> Path:

@@ -81,6 +81,10 @@ CODES: dict[str, tuple[str, str]] = {
         N_("The device key is damaged, so the station cannot prove who it is."),
         N_("Restore the key from a backup, or reset the station."),
     ),
+    "HW-008": (
+        N_("The chip that holds the device key (TPM) cannot be used."),
+        N_("The station's log says why. Mend that, then restart the station."),
+    ),
 }
 """By code: what happened and what to do, for errors whose details stand in the log."""
 

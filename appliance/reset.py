@@ -62,7 +62,9 @@ def station_reset(paths: Paths, network: NetworkPort, spool: Path) -> FactoryRes
     return FactoryReset(
         paths.reset_marker,
         {
-            Holding.CREDENTIALS: _files(*paths.next_pair, paths.device_key, paths.credentials),
+            Holding.CREDENTIALS: _files(
+                *paths.next_pair, paths.device_key, paths.sealed_key, paths.credentials
+            ),
             Holding.CLAIM_CARD: _files(paths.card, paths.hotspot_key, paths.technician),
             Holding.CONFIGURATION: _files(paths.config, paths.record, paths.boot_copy),
             Holding.NETWORKS: forget_networks,

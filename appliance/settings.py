@@ -63,6 +63,16 @@ class CloudSection(Section, frozen=True):
     time_keys: tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$")], ...] = ()
 
 
+class IdentitySection(Section, frozen=True):
+    """Where a new device key is made: `auto` is the file. A key that is there already stays where it is.
+
+    `tpm` is the TPM as its library names it (TCTI).
+    """
+
+    key_store: Literal["auto", "file", "tpm"] = "auto"
+    tpm: Annotated[str, Meta(min_length=1)] = "device:/dev/tpmrm0"
+
+
 class PortalSection(Section, frozen=True):
     """Where the station's own pages listen."""
 
@@ -144,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     device: DeviceSection = DeviceSection()
     cloud: CloudSection = CloudSection()
+    identity: IdentitySection = IdentitySection()
     portal: PortalSection = PortalSection()
     network: NetworkSection = NetworkSection()
     buffer: BufferSection = BufferSection()

@@ -29,10 +29,12 @@ from appliance.governor import Governor
 from appliance.headless.boot import BootFile
 from appliance.identity.card import CardFile
 from appliance.identity.credentials import CredentialsFile
+from appliance.identity.file_keys import FileKeys, ephemeral
 from appliance.identity.hotspot import HotspotKey
-from appliance.identity.keys import DeviceKey, KeyDamaged, ephemeral, load_or_create
+from appliance.identity.keys import DeviceKey, KeyDamaged, KeyStore, KeyUnavailable, load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.identity.renewal import NextPair
+from appliance.identity.stores import store_of
 from appliance.identity.technician import TechnicianFile
 from appliance.inbox import Inbox
 from appliance.intakes import IntakeLog, note
@@ -118,15 +120,15 @@ def build(
     """All parts, wired. Blocks for a few small files, and for making a key at the first boot."""
     clock = hardware.clock(paths)
     time = CloudTime(clock)
-    key, fault = _identity(paths)
+    key, keys, fault = _identity(paths, settings)
     credentials = CredentialsFile(paths.identity)
     if credentials.current is not None and credentials.current.short_id:
         key.short_id = credentials.current.short_id
     journal = Journal(paths.state, time.now)
     nonces = Nonces(paths.state)
     tls = trust(settings.cloud.ca_certificate, settings.cloud.url, *settings.cloud.backup_urls, time=time)
-    if tls is not None and credentials.current is not None:
-        tls.present(credentials.current.certificate, key.private)
+    if tls is not None and credentials.current is not None and fault is None:
+        tls.present(credentials.current.certificate, key.private.exported)
     client = CloudClient(
         settings.cloud.url,
         key,
@@ -177,7 +179,7 @@ def build(
     announcer = Announcer(
         key.short_id, settings.portal.port, lambda: network.link().address, lambda: device.claimed
     )
-    renewal = Renewal(client, credentials, NextPair(paths.identity), online.wait)
+    renewal = Renewal(client, credentials, NextPair(paths.identity, keys), online.wait)
     device = Device(
         settings=settings,
         time=time,
@@ -322,12 +324,19 @@ def _drains(
     return drains
 
 
-def _identity(paths: Paths) -> tuple[DeviceKey, Fault | None]:
-    """The key, or a throw-away one with the fault that a technician must see. Raises `OSError`."""
+def _identity(paths: Paths, settings: Settings) -> tuple[DeviceKey, KeyStore, Fault | None]:
+    """The key and its store, or a throw-away one with the fault that a technician must see.
+
+    Raises `OSError`.
+    """
+    keys: KeyStore = FileKeys()
     try:
-        return load_or_create(paths.identity), None
+        keys = store_of(paths.identity, settings.identity.key_store, settings.identity.tpm)
+        return load_or_create(paths.identity, keys), keys, None
+    except KeyUnavailable as error:
+        return ephemeral(), keys, Fault("HW-008", str(error))
     except KeyDamaged as error:
-        return ephemeral(), Fault("HW-006", str(error))
+        return ephemeral(), keys, Fault("HW-006", str(error))
 
 
 def _time_pins(settings: Settings, credentials: CredentialsFile) -> Mapping[str, Ed25519PublicKey]:

@@ -227,6 +227,7 @@ class StatusBoard:
             warnings=tuple(self._warnings()),
             log=tuple(self._tail.lines),
             version=__version__,
+            key_storage="" if device.fault else device.key.storage,
             update=self._update,
         )
 

@@ -74,6 +74,7 @@ IN_SETUP = Snapshot(
     recording=Recording(active=None),
     host=Host(21_400_000_000, 31_000_000_000, 240_000_000, 1_000_000_000, 3.0, 47.5, 3_700.0),
     version="0.1.0",
+    key_storage="tpm2",
     log=("12:00:00 INFO portal is open", "12:00:01 INFO the station waits for a network"),
 )
 

@@ -278,6 +278,7 @@ class Snapshot:
     warnings: tuple[Notice, ...] = ()
     log: tuple[str, ...] = ()
     version: str = ""
+    key_storage: str = ""  # where the device key lies: file or tpm2; empty while it cannot be used
     update: Update = Update()
 
 

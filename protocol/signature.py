@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -33,6 +33,9 @@ ALGORITHM = "ecdsa-p256-sha256"
 TAG = "meteor-v1"
 LABEL = "meteor"
 MAX_HEADER = 2048
+
+Signer = Callable[[bytes], bytes]
+"""ECDSA P-256 over SHA-256 of what is given: 64 raw bytes r‖s."""
 
 _BASE_COMPONENTS = ("@method", "@authority", "@path", "@query")
 _BODY_COMPONENTS = ("content-type", "content-digest")
@@ -116,19 +119,39 @@ def thumbprint(key: ec.EllipticCurvePublicKey) -> str:
     return base64url(hashlib.sha256(jwk.encode("ascii")).digest())
 
 
-def sign(
-    request: Request, key: ec.EllipticCurvePrivateKey, keyid: str, *, created: int, nonce: str
-) -> dict[str, str]:
-    """Headers to add to a request: digest, signature and the two mirrors. `created` in seconds since 1970."""
+def signer(key: ec.EllipticCurvePrivateKey) -> Signer:
+    """Signs with a key in memory."""
+
+    def sign_with(data: bytes) -> bytes:
+        return to_raw(key.sign(data, ec.ECDSA(hashes.SHA256())))
+
+    return sign_with
+
+
+def to_raw(der: bytes) -> bytes:
+    """The 64 raw bytes r‖s of a signature in DER."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def to_der(raw: bytes) -> bytes:
+    """The DER of a signature of 64 raw bytes r‖s."""
+    r, s = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
+    return encode_dss_signature(r, s)
+
+
+def sign(request: Request, signer: Signer, keyid: str, *, created: int, nonce: str) -> dict[str, str]:
+    """Headers to add to a request: digest, signature and the two mirrors. `created` in seconds since 1970.
+
+    What `signer` raises passes.
+    """
     added = {"content-digest": content_digest(request.body)} if request.body else {}
     full = Request(
         request.method, request.authority, request.target, {**request.headers, **added}, request.body
     )
     parameters = _parameters(full.covered(), created, nonce, keyid)
-    r, s = decode_dss_signature(
-        key.sign(signature_base(full, full.covered(), parameters), ec.ECDSA(hashes.SHA256()))
-    )
-    encoded = base64.b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).decode("ascii")
+    signature = signer(signature_base(full, full.covered(), parameters))
+    encoded = base64.b64encode(signature).decode("ascii")
     return added | {
         "signature-input": f"{LABEL}={parameters}",
         "signature": f"{LABEL}=:{encoded}:",
@@ -229,10 +252,9 @@ def verify(parsed: Parsed, request: Request, key: ec.EllipticCurvePublicKey, *, 
     """
     if request.body and request.headers.get("content-digest") != content_digest(request.body):
         raise _refused("Content-Digest is not the digest of the body.")
-    r, s = (int.from_bytes(half, "big") for half in (parsed.signature[:32], parsed.signature[32:]))
     base = signature_base(request, request.covered(), parsed.parameters)
     try:
-        key.verify(encode_dss_signature(r, s), base, ec.ECDSA(hashes.SHA256()))
+        key.verify(to_der(parsed.signature), base, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise _refused("The signature does not belong to this request and this key.") from None
     if abs(now - parsed.created) > CLOCK_TOLERANCE_S:

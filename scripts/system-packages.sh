@@ -18,6 +18,9 @@ need_quiet() { # the same, but never on a machine that it could take over, or sp
     fi
 }
 has_polkitd() { test -x /usr/lib/polkit-1/polkitd -o -x /usr/libexec/polkitd; }
+has_python_headers() {
+    "${PYTHON:-python3}" -c 'import pathlib, sysconfig; (pathlib.Path(sysconfig.get_path("include")) / "Python.h").stat()'
+}
 has_postgres() { ls /usr/lib/postgresql/*/bin/initdb; }
 
 need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
@@ -39,6 +42,10 @@ if [ "${1:-run}" = test ]; then
     need busybox command -v busybox
     need gcc command -v gcc
     need libc6-dev test -e /usr/include/stdlib.h
+    need swtpm command -v swtpm
+    need libtss2-dev test -e /usr/include/tss2/tss2_esys.h
+    need pkg-config command -v pkg-config
+    need python3-dev has_python_headers
 fi
 if [ "${1:-run}" = pictures ]; then
     need chromium test -x /usr/bin/chromium

@@ -16,6 +16,7 @@ from appliance.files import private_folder
 from appliance.identity.credentials import Credentials, CredentialsFile, from_claim
 from appliance.identity.keys import KeyDamaged, load_or_create
 from appliance.identity.nonces import Nonces
+from appliance.identity.stores import store_of
 from appliance.network.host import default_link
 from appliance.paths import Paths
 from appliance.recognised import WRONG_CLOUD_ACTION
@@ -78,7 +79,8 @@ async def _alone(settings: Settings, code: ClaimCode, api_url: str | None) -> st
     try:
         private_folder(paths.state)
         credentials = CredentialsFile(paths.identity)
-        key = load_or_create(paths.identity)
+        keys = store_of(paths.identity, settings.identity.key_store, settings.identity.tpm)
+        key = load_or_create(paths.identity, keys)
     except KeyDamaged as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
     except OSError as error:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from appliance.files import to_the_end
 from appliance.identity.card import Card
-from appliance.uplink.client import CloudClient, Refused, Reply
+from appliance.identity.keys import KeyUnavailable
+from appliance.uplink.client import CloudClient, Refused, Reply, Unreachable
 from appliance.uplink.vouched import one_pin, vouched_keys, with_vouched_keys
 from protocol import errors
 from protocol.messages import (
@@ -53,14 +55,14 @@ class Claiming:
 
         Pending when the cloud first asks its person whether this is a new card of a station they have.
         """
-        return await self._ask(self._request(network, claim_token=token), pin)
+        return await self._ask(await self._request(network, claim_token=token), pin)
 
     async def with_card(self, card: Card, network: NetworkInfo) -> ClaimPending | ClaimComplete:
         """The station shows its card; the cloud keeps the codes until a person comes.
 
         Complete at once when the cloud knows this key already: the earlier answer was lost.
         """
-        request = self._request(
+        request = await self._request(
             network, registration_type="device_code", pin=card.pin, link_secret=card.link_secret
         )
         return await self._ask(request)
@@ -77,7 +79,7 @@ class Claiming:
             claim_id=answer.claim_id,
             challenge_id=challenge.id,
             nonce=challenge.nonce,
-            csr=self._client.key.csr(),
+            csr=await self._csr(),
         )
         expected = one_pin(self._pin, pin)
         keys = await vouched_keys(self._client, expected) if expected else None
@@ -95,13 +97,20 @@ class Claiming:
             complete if keys is None or pin is None else with_vouched_keys(complete, keys, pin, self._client)
         )
 
-    def _request(self, network: NetworkInfo, **codes: str) -> ClaimRequest:
+    async def _csr(self) -> str:
+        try:
+            return await to_the_end(self._client.key.csr)
+        except KeyUnavailable as error:
+            raise Unreachable("key", str(error)) from None
+
+    async def _request(self, network: NetworkInfo, **codes: str) -> ClaimRequest:
         wish = {
             "hardware_id": self._hardware.hardware_id,
             "hardware_fingerprint": self._hardware.fingerprint,
             "device_info": self._hardware.info,
             "boot_id": self._hardware.boot_id,
-            "csr": self._client.key.csr(),
+            "csr": await self._csr(),
+            "key_storage": self._client.key.storage,
             "clock": self._client.time.report(),
             "network_info": network,
             **codes,

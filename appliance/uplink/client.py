@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ import msgspec
 from yarl import URL
 
 from appliance.files import to_the_end
-from appliance.identity.keys import DeviceKey
+from appliance.identity.keys import DeviceKey, KeyUnavailable
 from appliance.identity.nonces import Nonces
 from appliance.network.meter import QualityMeter
 from appliance.uplink.endpoints import Endpoints
@@ -44,7 +45,8 @@ T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """No answer from the cloud. `fault` is dns, connect, refused, tls, timeout; the text is for people."""
+    """No answer from the cloud. `fault` is dns, connect, refused, tls, timeout, or key where the
+    station cannot sign; the text is for people."""
 
     def __init__(self, fault: str, detail: str) -> None:
         super().__init__(detail)
@@ -137,7 +139,7 @@ class CloudClient:
         if self._tls is None:
             return
         try:
-            self._tls.present(certificate_pem, self.key.private)
+            self._tls.present(certificate_pem, self.key.private.exported)
         except (ssl.SSLError, ValueError) as error:
             log.error("the station's certificate cannot be presented: %s", error)
             return
@@ -196,9 +198,7 @@ class CloudClient:
         base = self.endpoints.current
         url = URL(base + path, encoded=True)
         request = Request(method, url.authority, url.raw_path_qs, extra, body)
-        headers = extra | sign(
-            request, key.private, key.keyid, created=int(self.time.now()), nonce=self._nonces.next()
-        )
+        headers = extra | await self._signed(request, key)
         sent = self.time.system.monotonic()
         try:
             async with self._open().request(
@@ -265,13 +265,7 @@ class CloudClient:
             await self.before_request()
         url = URL(self.endpoints.current + path, encoded=True)
         request = Request("GET", url.authority, url.raw_path_qs, {}, b"")
-        headers = sign(
-            request,
-            self.key.private,
-            self.key.keyid,
-            created=int(self.time.now()),
-            nonce=self._nonces.next(),
-        )
+        headers = await self._signed(request, self.key)
         try:
             async with asyncio.timeout(OPENING_S):
                 return await self._open().ws_connect(
@@ -281,6 +275,21 @@ class CloudClient:
             raise NoSocket(error.status, _retry_after(_lower(error.headers))) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(error) from error
+
+    async def _signed(self, request: Request, key: DeviceKey) -> dict[str, str]:
+        """The headers of the signature. A key outside of this program takes its time, in a thread."""
+        work = partial(
+            sign,
+            request,
+            key.private.sign,
+            key.keyid,
+            created=int(self.time.now()),
+            nonce=self._nonces.next(),
+        )
+        try:
+            return work() if key.storage == "file" else await asyncio.to_thread(work)
+        except KeyUnavailable as error:
+            raise Unreachable("key", str(error)) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -38,7 +38,7 @@ MOST_BYTES = 256 * 1024
 _NOT_THE_MESSAGE = {401, 403, 404, 408, 429}
 """Answers that say something about us or the moment, not about the message: it is kept."""
 _UNWELCOME = {401, 403, 404}
-_BEFORE_SENDING = {"dns", "refused", "tls"}
+_BEFORE_SENDING = {"dns", "refused", "tls", "key"}
 """Faults of the way: there was no connection yet on which a message could have gone."""
 _CREDENTIAL_PAUSES_S = (60.0, 300.0, 900.0)
 _MOST_REFUSALS = 3

@@ -17,7 +17,7 @@ import msgspec
 
 from appliance.files import to_the_end
 from appliance.identity.credentials import Credentials, CredentialsFile, renewed
-from appliance.identity.keys import DeviceKey
+from appliance.identity.keys import DeviceKey, KeyUnavailable
 from appliance.identity.renewal import NextPair
 from appliance.uplink.client import CloudClient, Refused, Unreachable
 from protocol.certificate_messages import (
@@ -128,6 +128,9 @@ class Renewal:
             return RETRY_S
         except Refused as refusal:
             return self._refused(refusal)
+        except KeyUnavailable as error:
+            log.error("the next key cannot be made or used: %s", error)
+            return RETRY_S
         except OSError as error:
             log.error("the new certificate cannot be kept: %s", error)
             return RETRY_S
@@ -142,7 +145,8 @@ class Renewal:
         return max(refusal.retry_after or 0.0, RETRY_S)
 
     async def _exchange(self) -> None:
-        """Both phases, from wherever a cut left them. Raises `Unreachable`, `Refused`, `OSError`."""
+        """Both phases, from wherever a cut left them. Raises `Unreachable`, `Refused`,
+        `KeyUnavailable`, `OSError`."""
         current = self._credentials.current
         assert current is not None, "only a claimed station has something to renew"  # noqa: S101
         new = DeviceKey(await to_the_end(self._pair.key), self._client.key.short_id)
@@ -156,7 +160,7 @@ class Renewal:
         log.info("the certificate was renewed; the key is now %s", new.keyid)
 
     async def _fetch(self, current: Credentials, new: DeviceKey) -> None:
-        request = RenewRequest(csr=new.csr(), key_storage="file")
+        request = RenewRequest(csr=await to_the_end(new.csr), key_storage=new.storage)
         path = f"/v1/devices/{current.device_id}/certificates/renew"
         try:
             reply = await self._client.send("POST", path, msgspec.json.encode(request))

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.errors import StartRefused
-from appliance.identity.keys import private_pem
+from appliance.identity.file_keys import private_pem
 from appliance.uplink.time import CloudTime
 
 _NO_CHECK_TIME = 0x200000
@@ -51,8 +51,14 @@ class StationTls(ssl.SSLContext):
         self.verify_flags = ssl.VerifyFlags(flags | _NO_CHECK_TIME if own else flags)
         return super().wrap_bio(*args, **kwargs)
 
-    def present(self, certificate_pem: str, key: ec.EllipticCurvePrivateKey) -> None:
-        """New connections present this certificate. Raises `ssl.SSLError` when the two do not fit."""
+    def present(self, certificate_pem: str, key: ec.EllipticCurvePrivateKey | None) -> None:
+        """New connections present this certificate. Raises `ssl.SSLError` when the two do not fit.
+
+        OpenSSL wants the key itself. Where it cannot be had, None, nothing is presented: the signature of
+        each request is the proof.
+        """
+        if key is None:
+            return
         descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # the module reads files only
         try:
             with os.fdopen(descriptor, "wb", closefd=False) as file:

@@ -56,7 +56,7 @@ async def vouched_keys(client: CloudClient, pin: str) -> KeySet:
 
 def with_vouched_keys(answer: ClaimComplete, keys: KeySet, pin: str, client: CloudClient) -> ClaimComplete:
     """The outcome of a claim, with the keys that the root vouches for. Raises `WrongCloud`."""
-    own = client.key.private.public_key().public_bytes(
+    own = client.key.public_key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     _judged(lambda: check_leaf(answer.device_certificate, answer.ca_certificate, {pin}, own))

@@ -32,7 +32,7 @@ from protocol.messages import (
     ValidateAnswer,
     ValidateRequest,
 )
-from protocol.signature import Request, sign, thumbprint
+from protocol.signature import Request, sign, signer, thumbprint
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Client:
         headers = {"content-type": "application/json"} if body else {}
         request = Request(method, URL(self._base).authority, path, headers, body)
         nonce = f"1.{next(self._sequence)}"
-        headers |= sign(request, self._key, self._keyid, created=int(time.time()), nonce=nonce)
+        headers |= sign(request, signer(self._key), self._keyid, created=int(time.time()), nonce=nonce)
         url = URL(self._base + path, encoded=True)
         async with self._session.request(method, url, data=body or None, headers=headers) as answer:
             content = await answer.read()

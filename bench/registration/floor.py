@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cloud.registry.authority import Authority, make_intermediate, make_root
-from protocol.signature import Request, parse, sign, thumbprint, verify
+from protocol.signature import Request, parse, sign, signer, thumbprint, verify
 
 
 def verified(seconds: float) -> float:
@@ -24,7 +24,7 @@ def verified(seconds: float) -> float:
         plain.method,
         plain.authority,
         plain.target,
-        headers | sign(plain, key, keyid, created=now, nonce="1.1"),
+        headers | sign(plain, signer(key), keyid, created=now, nonce="1.1"),
         body,
     )
     return _rate(lambda: verify(parse(signed), signed, public, now=now), seconds)

@@ -308,6 +308,19 @@ async def test_a_token_that_the_cloud_refuses_is_refused(claimable: Shell, cloud
     assert (await claimable.run("status", "--json")).json["claimed"] is False
 
 
+async def test_a_claim_without_the_wanted_tpm_makes_no_key_elsewhere(
+    claimable: Shell, cloud: FakeCloud
+) -> None:
+    wanted = {
+        "METEOR_APPLIANCE_IDENTITY_KEY_STORE": "tpm",
+        "METEOR_APPLIANCE_IDENTITY_TPM": f"device:{claimable.folder}/no-tpm",
+    }
+    done = await claimable.run("register", cloud.token, **wanted)
+    assert done.code == Exit.FAILED
+    assert "The device key is wanted in the TPM" in done.err
+    assert not list((claimable.folder / "data" / "identity").glob("device.*"))
+
+
 def test_a_cloud_that_is_away_is_tried_again_and_told(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -489,7 +502,7 @@ async def test_status_and_portal_tell_the_same_truth(claimable: Shell) -> None:
             facts = (await response.json())["facts"]
         done = await claimable.run("status", "--json")
         assert (done.code, done.json["running"]) == (Exit.OK, True)
-        for name in ("state", "phase", "short_id", "claimed"):
+        for name in ("state", "phase", "short_id", "claimed", "key_storage"):
             assert facts[name] == done.json[name], name
         text = (await claimable.run("status")).out
         card = done.json["card"]

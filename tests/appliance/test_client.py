@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from appliance.errors import StartRefused
-from appliance.identity.keys import DeviceKey, ephemeral
+from appliance.identity.file_keys import ephemeral
+from appliance.identity.keys import DeviceKey
 from appliance.identity.nonces import Nonces
 from appliance.uplink import client as module
 from appliance.uplink.client import CloudClient, Refused, Unreachable, trust
@@ -62,7 +63,7 @@ async def cloud() -> AsyncIterator[FakeCloud]:
 @pytest.fixture
 async def client(cloud: FakeCloud, tmp_path: Path) -> AsyncIterator[CloudClient]:
     made = make_client(cloud.url, tmp_path)
-    cloud.keys[made.key.keyid] = made.key.private.public_key()
+    cloud.keys[made.key.keyid] = made.key.public_key
     yield made
     await made.close()
 
@@ -109,7 +110,7 @@ async def test_a_wrong_clock_is_corrected_and_the_request_repeated_once(
     cloud: FakeCloud, tmp_path: Path, off: float
 ) -> None:
     client = make_client(cloud.url, tmp_path, off=off)
-    cloud.keys[client.key.keyid] = client.key.private.public_key()
+    cloud.keys[client.key.keyid] = client.key.public_key
     assert (await client.send("GET", CONFIG)).status == 200
     assert len(cloud.requests) == 2
     await client.send("GET", CONFIG)

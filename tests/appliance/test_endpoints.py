@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.identity.keys import ephemeral
+from appliance.identity.file_keys import ephemeral
 from appliance.identity.nonces import Nonces
 from appliance.uplink.client import CloudClient, Refused, Unreachable
 from appliance.uplink.endpoints import Endpoints
@@ -114,7 +114,7 @@ async def other() -> AsyncIterator[FakeCloud]:
 async def client(tmp_path: Path, cloud: FakeCloud, other: FakeCloud) -> AsyncIterator[CloudClient]:
     key = ephemeral()
     for each in (cloud, other):
-        each.keys[key.keyid] = key.private.public_key()
+        each.keys[key.keyid] = key.public_key
         each.owned = True
     clock = SystemClock(built=time.time() - 1000)
     made = CloudClient(

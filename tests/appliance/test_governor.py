@@ -210,7 +210,7 @@ async def test_a_sensor_that_hangs_delays_neither_the_heartbeat_nor_the_uploads(
 
     monkeypatch.setattr(HostTelemetry, "_read", stuck)
     made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
-    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    cloud.keys[made.device.key.keyid] = made.device.key.public_key
     services = dict(made.services)
     await made.device.network.join(HOME)
     try:
@@ -230,7 +230,7 @@ async def test_what_waited_is_sent_within_half_a_minute_of_the_networks_return(
     made: Station, cloud: FakeCloud, tmp_path: Path, quick: None
 ) -> None:
     made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
-    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    cloud.keys[made.device.key.keyid] = made.device.key.public_key
     await made.device.network.join(HOME)
     async with running(*(service for name, service in made.services if name not in ("button", "panel"))):
         await until(lambda: len(cloud.heartbeats) >= 1)

@@ -77,6 +77,15 @@ async def test_a_reset_removes_everything_of_the_owner_and_events_only_when_aske
         assert await again.device.network.stored() == []
 
 
+async def test_a_reset_removes_a_key_of_the_tpm_and_the_next_one(tmp_path: Path, cloud: FakeCloud) -> None:
+    paths = await lived_in(tmp_path, cloud)
+    for path in (paths.sealed_key, *paths.next_pair):
+        path.write_bytes(b"x")
+    wish(paths, Extent.OWNER)
+    await finish_pending(paths, radio(tmp_path, paths), paths.data / "spool")
+    assert list(paths.identity.iterdir()) == []
+
+
 MEADOW = b'{"seen": ["a"], "wifi_name": "Meadow House", "wifi_password": "meteor shower", "country": "DE"}'
 
 

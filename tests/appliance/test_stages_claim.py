@@ -216,7 +216,7 @@ async def ready(made: Station, cloud: FakeCloud, mode: str) -> None:
     else:
         cloud.person_came = True
         made.device.claim.id = CLAIM_ID
-        cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+        cloud.keys[made.device.key.keyid] = made.device.key.public_key
     cloud.requests.clear()
 
 
@@ -359,7 +359,7 @@ async def test_a_claim_says_nothing_secret_in_any_log(
 
 async def claimed(made: Station, cloud: FakeCloud) -> None:
     made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
-    cloud.keys[made.device.key.keyid] = made.device.key.private.public_key()
+    cloud.keys[made.device.key.keyid] = made.device.key.public_key
 
 
 async def test_activation_applies_the_configuration_and_beats_once(made: Station, cloud: FakeCloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from appliance.identity.credentials import from_claim
 from appliance.network.scenario import ScenarioRefused
+from appliance.settings import IdentitySection
 from appliance.stages import error, halted, initializing, uninitialized
 from statemachine.lifecycle import Trigger
 from statemachine.record import CONNECTED, NetworkAttempt
@@ -138,3 +140,52 @@ async def test_a_world_that_cannot_be_played_is_not_taken_for_a_network(tmp_path
         write_scenario(tmp_path).write_text("join_seconds = 'soon'")
         with pytest.raises(ScenarioRefused, match="join_seconds"):
             await initializing.run(made.device)
+
+
+# --- the key in a TPM ---------------------------------------------------------------------------------------
+
+
+async def test_a_tpm_that_is_wanted_and_cannot_be_used_stops_the_start_and_makes_no_other_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tpm2_pytss", None)
+    async with station(tmp_path, identity=IdentitySection(key_store="tpm")) as made:
+        assert await initializing.run(made.device) is Trigger.HARDWARE_FAILED
+        await made.board.gather()
+        shown = made.board.snapshot()
+        assert [notice.code for notice in shown.warnings] == ["HW-008"]
+        assert shown.key_storage == ""
+        assert made.device.journal.record.last_error is not None
+        assert "python3-tpm2-pytss" in made.device.journal.record.last_error.text
+        assert not made.paths.device_key.exists()
+        assert not made.paths.sealed_key.exists()
+
+
+async def test_two_keys_stop_the_start_until_a_person_chose(tmp_path: Path) -> None:
+    async with station(tmp_path) as made:
+        assert made.board.snapshot().key_storage == "file"
+        key = made.paths.device_key
+        made.paths.sealed_key.write_bytes(b"another one")
+    async with station(tmp_path) as torn:
+        assert await initializing.run(torn.device) is Trigger.HARDWARE_FAILED
+        assert torn.device.journal.record.last_error is not None
+        text = torn.device.journal.record.last_error.text
+        assert torn.device.journal.record.last_error.code == "HW-006"
+        assert "device.key" in text
+        assert "device.tpm" in text
+    torn.paths.sealed_key.unlink()
+    async with station(tmp_path) as mended:
+        assert mended.device.fault is None
+        assert key.exists()
+
+
+async def test_a_lost_key_does_not_stop_a_claimed_station_from_saying_so_over_tls(
+    tmp_path: Path, cloud: FakeCloud
+) -> None:
+    """Its certificate fits no key that is here, so there is nothing to present."""
+    async with station(tmp_path) as made:
+        made.device.credentials.keep(from_claim(cloud.complete(), cloud.url))
+        made.paths.device_key.write_bytes(b"damaged")
+    async with station(tmp_path, "https://localhost:1") as broken:
+        assert broken.device.fault is not None
+        assert await initializing.run(broken.device) is Trigger.HARDWARE_FAILED

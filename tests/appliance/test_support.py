@@ -243,6 +243,7 @@ async def test_the_bundle_of_a_station_still_helps(
         await made.board.gather()
         await made.front.client_seen("192.168.1.7", "page")
         files = opened(await made.front.support_bundle())
+    assert json.loads(files["status.json"])["key_storage"] == "file"
     [phone] = json.loads(files["phones.json"])
     assert (phone["address"], "page" in phone) == ("192.168.1.7", True)
     findings = json.loads(files["doctor.json"])

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from appliance.identity.keys import ephemeral
+from appliance.identity.file_keys import ephemeral
 from appliance.identity.nonces import Nonces
 from appliance.uplink.client import CloudClient, Unreachable, trust
 from appliance.uplink.time import CloudTime

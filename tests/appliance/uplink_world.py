@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from appliance.identity.credentials import Credentials, from_claim
-from appliance.identity.keys import ephemeral
+from appliance.identity.file_keys import ephemeral
 from appliance.identity.nonces import Nonces
 from appliance.uplink.client import CloudClient
 from appliance.uplink.delivery import EVENT, MEDIA, Delivery
@@ -109,7 +109,7 @@ async def uplink(folder: Path) -> AsyncIterator[Uplink]:
     """Opens everything in a folder."""
     key = ephemeral()
     async with FakeCloud() as cloud, await Store.open(folder / "buffer" / "buffer.db") as store:
-        cloud.keys[key.keyid] = key.private.public_key()
+        cloud.keys[key.keyid] = key.public_key
         media = MediaStore(folder / "buffer" / "media", store)
         clock = SystemClock(built=time.time() - 1000)
         client = CloudClient(cloud.url, key, Nonces(folder), CloudTime(clock), aiohttp.TCPConnector)

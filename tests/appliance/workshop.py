@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from appliance.files import private_folder
 from appliance.logs import Tail
 from appliance.network.hotspot.phones import Phones
@@ -18,6 +20,7 @@ from appliance.paths import Paths
 from appliance.settings import (
     CloudSection,
     DeviceSection,
+    IdentitySection,
     NetworkSection,
     PortalSection,
     Settings,
@@ -70,11 +73,14 @@ async def station(
     *,
     ethernet: bool = False,
     in_range: bool = True,
+    identity: IdentitySection | None = None,
     **network: Any,
 ) -> AsyncIterator[Station]:
     """Builds it in `folder`; what an earlier one left there is still there. Its radio is not started."""
     scenario = write_scenario(folder, ethernet=ethernet, in_range=in_range)
     settings = settings_for(folder, cloud_url, **network)
+    if identity is not None:
+        settings = msgspec.structs.replace(settings, identity=identity)
     paths = Paths(settings.data_dir)
     private_folder(paths.state)
     radio = SimulatedNetwork(paths.state, scenario, check_seconds=0.02)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from yarl import URL
 
+from appliance.identity.keys import DeviceKey
 from protocol.codes import new_link_secret, new_pin, short_id, uuid7
 from protocol.errors import Problem
 from protocol.event import Event, EventAnswer, Media
@@ -34,7 +35,7 @@ from protocol.messages import (
     ValidateAnswer,
     ValidateRequest,
 )
-from protocol.signature import Request, sign, thumbprint
+from protocol.signature import Request, sign, signer, thumbprint
 
 T = TypeVar("T")
 
@@ -74,6 +75,12 @@ class Station:
         self.certificate = ""
         self.tls: ssl.SSLContext | bool = True
 
+    def takes_over(self, key: DeviceKey) -> None:
+        """Speaks with the key of a real station, which must be one in a file."""
+        exported = key.private.exported
+        assert exported is not None
+        self.key = exported
+
     @property
     def keyid(self) -> str:
         return thumbprint(self.key.public_key())
@@ -109,7 +116,9 @@ class Station:
             given.setdefault("content-type", content_type)
         request = Request(method, URL(self.base).authority, path, given, body)
         moment = int(self.now()) if created is None else created
-        return given | sign(request, self.key, self.keyid, created=moment, nonce=nonce or self.nonce())
+        return given | sign(
+            request, signer(self.key), self.keyid, created=moment, nonce=nonce or self.nonce()
+        )
 
     async def send(
         self,

@@ -17,7 +17,7 @@ from yarl import URL
 from cloud.security import audit
 from cloud.store import schema
 from protocol.codes import ulid
-from protocol.signature import Request, sign
+from protocol.signature import Request, sign, signer
 from tests.cloud.cloud_server import Cloud
 from tests.cloud.station_client import Reply, Station
 
@@ -123,7 +123,7 @@ async def test_a_known_keyid_with_another_key_behind_it(cloud: Cloud) -> None:
         (ec.generate_private_key(ec.SECP256R1()), 401, "bad_signature"),
         (station.key, 200, ""),
     ):
-        made = sign(request, key, station.keyid, created=int(station.now()), nonce=station.nonce())
+        made = sign(request, signer(key), station.keyid, created=int(station.now()), nonce=station.nonce())
         reply = await post(station, given | made)
         assert reply.status == status, reply
         assert status == 200 or reply.reason == reason

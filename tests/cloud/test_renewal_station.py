@@ -10,15 +10,20 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from appliance import renewal_notices
 from appliance.identity.credentials import read_credentials
-from appliance.identity.keys import load_or_create
+from appliance.identity.file_keys import FileKeys
+from appliance.identity.keys import KeyStore, load_or_create
+from appliance.identity.tpm_keys import TpmKeys
+from appliance.uplink.client import Unreachable
 from appliance.uplink.renewal import LOOK_S, RETRY_S, renew_at
 from cloud.store import schema
 from protocol.clock import parse
 from protocol.signature import thumbprint
+from tests.appliance.key_stores import HoldingKeys
+from tests.appliance.software_tpm import SoftwareTpm, needs_tpm
 from tests.cloud.cloud_server import Cloud
 from tests.cloud.renewing_station import NOBODY, Cut, Renewing, knife
 
@@ -36,16 +41,16 @@ async def claimed(cloud: Cloud, tmp_path: Path) -> AsyncIterator[Renewing]:
 async def reborn(old: Renewing, **how: object) -> Renewing:
     """The next life on the same disk, after `old` ended in whatever way."""
     await old.close()
-    return Renewing(old.cloud, old.folder, **how)  # type: ignore[arg-type]
+    return Renewing(old.cloud, old.folder, store=old.store, **how)  # type: ignore[arg-type]
 
 
-def pair_on_disk(folder: Path) -> tuple[str, str]:
+def pair_on_disk(folder: Path, store: KeyStore | None = None) -> tuple[str, str]:
     """(keyid of the key, keyid of the certificate) as the next start finds them."""
     credentials = read_credentials(folder / "credentials.json")
     assert credentials is not None
     public = x509.load_pem_x509_certificate(credentials.certificate.encode()).public_key()
     assert isinstance(public, ec.EllipticCurvePublicKey)
-    return load_or_create(folder).keyid, thumbprint(public)
+    return load_or_create(folder, store or FileKeys()).keyid, thumbprint(public)
 
 
 # --- when ---------------------------------------------------------------------------------------------------
@@ -112,6 +117,24 @@ async def test_a_hundred_days_offline_and_it_renews_by_itself(cloud: Cloud, clai
 
 
 async def test_a_cut_at_any_step_ends_with_a_working_pair(cloud: Cloud, claimed: Renewing) -> None:
+    await cut_at_every_step(cloud, claimed)
+
+
+@needs_tpm
+async def test_a_cut_at_any_step_ends_with_a_working_pair_in_the_tpm(cloud: Cloud, tmp_path: Path) -> None:
+    chip = SoftwareTpm()
+    chip.start()
+    station = Renewing(cloud, tmp_path / "identity", store=TpmKeys(chip.name))
+    try:
+        await station.claim()
+        await cut_at_every_step(cloud, station)
+    finally:
+        chip.remove()
+    left = sorted(path.name for path in station.folder.iterdir() if path.name.startswith("device"))
+    assert left == ["device.tpm"], "no key ever went into a file"
+
+
+async def cut_at_every_step(cloud: Cloud, claimed: Renewing) -> None:
     """Every fsync, rename, removal and request is once the last thing it does; then it starts again."""
     cloud.clock.move(66 * DAY)
     station, at, names = claimed, 0, []
@@ -130,7 +153,7 @@ async def test_a_cut_at_any_step_ends_with_a_working_pair(cloud: Cloud, claimed:
         assert station.left_over() == []
         assert await station.beat() is None
         assert station.key.keyid != before or at == 1
-        assert pair_on_disk(station.folder) == (station.key.keyid, station.key.keyid)
+        assert pair_on_disk(station.folder, station.store) == (station.key.keyid, station.key.keyid)
         cloud.clock.move(66 * DAY)
     await station.close()
     assert at > 20
@@ -184,6 +207,51 @@ async def test_a_pair_that_waited_too_long_for_its_first_use_is_renewed_once_mor
     await station.renewal.look()
     assert await station.beat() == "certificate_expired"
     await station.renewal.look()
+    assert await station.beat() is None
+    await station.close()
+
+
+# --- the key in a TPM ---------------------------------------------------------------------------------------
+
+
+@needs_tpm
+async def test_a_station_with_its_key_in_a_tpm_claims_works_and_renews(cloud: Cloud, tmp_path: Path) -> None:
+    chip = SoftwareTpm()
+    chip.start()
+    station = Renewing(cloud, tmp_path / "identity", store=TpmKeys(chip.name))
+    try:
+        await station.claim()
+        assert await station.beat() is None
+        told = await cloud.database.read(lambda c: c.execute(select(schema.claim.c.hardware)).scalar_one())
+        assert told["key_storage"] == "tpm2"
+        cloud.clock.move(66 * DAY)
+        station, before = await reborn(station), station.key.keyid
+        assert await station.renewal.look() == LOOK_S
+        assert station.key.keyid != before
+        assert await station.beat() is None
+        assert pair_on_disk(station.folder, station.store) == (station.key.keyid, station.key.keyid)
+    finally:
+        await station.close()
+        chip.remove()
+
+
+async def test_a_chip_that_falls_silent_delays_a_renewal_and_loses_nothing(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    keys = HoldingKeys()
+    station = Renewing(cloud, tmp_path / "identity", store=keys)
+    await station.claim()
+    cloud.clock.move(66 * DAY)
+    station = await reborn(station)
+    before = station.key.keyid
+    keys.silent = True
+    assert await station.renewal.look() == RETRY_S
+    with pytest.raises(Unreachable, match="does not answer") as told:
+        await station.beat()
+    assert told.value.fault == "key"
+    keys.silent = False
+    assert await station.renewal.look() == LOOK_S
+    assert station.key.keyid != before
     assert await station.beat() is None
     await station.close()
 

@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.identity.credentials import CredentialsFile, from_claim
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.identity.renewal import NextPair
@@ -80,7 +81,7 @@ class Life:
         folder = world.folder / "identity"
         self.credentials = CredentialsFile(folder)
         self.tls = trust(str(world.trusted), world.cloud.base, time=self.time)
-        self.key = load_or_create(folder)
+        self.key = load_or_create(folder, FileKeys())
         self.client = CloudClient(
             world.cloud.base, self.key, Nonces(folder), self.time, aiohttp.TCPConnector, self.tls
         )
@@ -93,7 +94,7 @@ class Life:
             lambda: [root] if root else [],
         )
         self.client.before_request = self.first.ensure
-        self.renewal = Renewal(self.client, self.credentials, NextPair(folder), self.first.ensure)
+        self.renewal = Renewal(self.client, self.credentials, NextPair(folder, FileKeys()), self.first.ensure)
 
     def _pins(self) -> Mapping[str, Ed25519PublicKey]:
         current = self.credentials.current
@@ -131,7 +132,8 @@ async def world_of(
 async def claimed(cloud: Cloud, trusted: Path, folder: Path) -> ClaimComplete:
     """Makes a key and its credentials in `folder`."""
     shape = cloud.station()
-    shape.tls, shape.key = ssl.create_default_context(cafile=trusted), load_or_create(folder).private
+    shape.tls = ssl.create_default_context(cafile=trusted)
+    shape.takes_over(load_or_create(folder, FileKeys()))
     owner = await cloud.person()
     owner.headers = {**owner.headers, "Cookie": f"__Host-{owner.headers['Cookie']}"}
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=trusted))
@@ -329,10 +331,10 @@ async def test_a_station_follows_new_keys_without_a_visit(tmp_path: Path, unused
         if change is not None:
             change(vault)
         async with running_cloud(folder, vault.load(), clock) as cloud:
-            credentials, key = CredentialsFile(life), load_or_create(life)
+            credentials, key = CredentialsFile(life), load_or_create(life, FileKeys())
             if credentials.current is None:
                 shape = Station(cloud.session, cloud.base, lambda: clock.now_ms / 1000)
-                shape.key = key.private
+                shape.takes_over(key)
                 token = (await (await cloud.person()).token())["claim_token"]
                 complete = (await shape.claim_with_token(token)).read(ClaimComplete)
                 credentials.keep(from_claim(complete, cloud.base))

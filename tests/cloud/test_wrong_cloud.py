@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from appliance.about import look_at_hardware
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.uplink.claim import Claiming
@@ -44,7 +45,7 @@ def own_vault(folder: Path) -> Vault:
 async def claiming(folder: Path, url: str, clock: Clock, pin: str = "") -> AsyncIterator[Claiming]:
     """The station's side of a claim, at an address that may be anybody's."""
     time = CloudTime(SystemClock(built=clock.now_ms / 1000, wall=lambda: clock.now_ms / 1000))
-    key = load_or_create(folder / "identity")
+    key = load_or_create(folder / "identity", FileKeys())
     client = CloudClient(url, key, Nonces(folder / "identity"), time, aiohttp.TCPConnector)
     try:
         yield Claiming(client, look_at_hardware("boot", 1 << 30), pin)

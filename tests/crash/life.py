@@ -19,6 +19,7 @@ import msgspec
 
 from appliance.control import serve
 from appliance.identity.credentials import CredentialsFile
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.paths import Paths
@@ -118,7 +119,7 @@ async def _parts(order: Order) -> AsyncIterator[Parts]:
         await media.sweep()
         clock = CloudTime(SystemClock(built=time.time() - 1000))
         credentials = CredentialsFile(paths.identity)
-        key, nonces = load_or_create(paths.identity), Nonces(paths.state)
+        key, nonces = load_or_create(paths.identity, FileKeys()), Nonces(paths.state)
         client = CloudClient(order.url, key, nonces, clock, aiohttp.TCPConnector)
         delivery = Delivery(client, store, media, lambda: credentials.current, lambda _: None)
         drain = Drains(

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.paths import Paths
@@ -170,12 +171,13 @@ async def test_the_simulator_finds_what_an_intake_without_flushes_does_wrong(
 
 FIRST_START = """
 import pathlib, sys
+from appliance.identity.file_keys import FileKeys
 from appliance.identity.keys import load_or_create
 from appliance.identity.nonces import Nonces
 from appliance.paths import Paths
 from tests.crash.spooler import say
 paths = Paths(pathlib.Path(sys.argv[1]))
-keyid = load_or_create(paths.identity).keyid
+keyid = load_or_create(paths.identity, FileKeys()).keyid
 say(keyid, Nonces(paths.state).boot)
 """
 
@@ -194,5 +196,5 @@ def test_a_power_cut_after_the_first_start_leaves_the_station_who_it_is(
     for number in range(20):
         paths = Paths(tmp_path / f"cut-{number}")
         disk.cut(paths.data, chance, loose=bool(number % 2))
-        assert load_or_create(paths.identity).keyid == keyid
+        assert load_or_create(paths.identity, FileKeys()).keyid == keyid
         assert Nonces(paths.state).boot > int(boot)

@@ -37,7 +37,7 @@ LATIN = ("de", "fr", "es", "pt")
 SAME = (
     "Wi-Fi|WLAN|WPA2|WPA3|WEP|VPN|http|QR|PIN|DHCP|DNS|NTP|JSON|UTC|Internet|Normal|Status|Name|Version|Signal|Hotspot"
     "|S O S|GHz|meteor-appliance|buffer|retry|reset|rejected|mct_|LAN|[kMGTm]?B|ms|min|Station|Computer"
-    "|TLS|HTTP|USB"
+    "|TLS|HTTP|USB|TPM"
 )
 KEPT = rf"(?<![A-Za-z])({SAME})(?![A-Za-z])"
 ENGLISH = re.compile(r"\b(the|and|your|you|is|of|to|with|this|that|network|password|claim|clock)\b", re.I)

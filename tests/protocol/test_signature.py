@@ -26,6 +26,7 @@ from protocol.signature import (
     parse,
     sign,
     signature_base,
+    signer,
     thumbprint,
     verify,
 )
@@ -45,7 +46,7 @@ def plain(
 
 
 def signed(request: Request, *, created: int = CREATED, nonce: str = "7.42") -> Request:
-    added = sign(request, KEY, VECTOR["keyid"], created=created, nonce=nonce)
+    added = sign(request, signer(KEY), VECTOR["keyid"], created=created, nonce=nonce)
     return replace(request, headers={**request.headers, **added})
 
 
