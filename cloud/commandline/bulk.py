@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from cloud.registry.batches import Batches
 from cloud.security.limits import Limits
 from cloud.security.vault import Vault
 from cloud.settings import Settings
+from cloud.speaking import load
 from cloud.store import people
 from cloud.store.engine import Database
 from cloud.store.migrate import upgrade
@@ -60,7 +62,9 @@ def _batch(chosen: argparse.Namespace, settings: Settings) -> int:
     if chosen.sheet is not None:
         until = text_to_ms(made.expires_at) or 0
         pages = Pages()
-        shared = {"person": None, "path": "", "live": None, "until_ms": until, "batch": made}
+        shared: dict[str, Any] = {"person": None, "path": "", "live": None, "until_ms": until, "batch": made}
+        # A file cannot change its language, so it has that of whoever prints it, and no menu.
+        shared |= {"language": load().choose("", system=os.environ.get("LANG", "")), "languages": ()}
         text = pages.render("sheet.html", shared | {"labels": labels(made.stations)})
         sheets = (pages.static[name].body.decode("utf-8") for name in ("style.css", "forms.css"))
         style = "".join(sheets)
