@@ -160,6 +160,7 @@ PAGES: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row(DOOR),
     ("GET", "/sign-in"): Row("200 303 303 303 303 303 200 200"),
     ("POST", "/sign-in"): Row("303 " * 6 + "401 401", {"email": "owner@example.org", "password": PASSWORD}),
+    ("POST", "/language"): Row("303 " * 8, {"language": "de"}),
     ("GET", "/forgot"): Row(PAGE),
     ("POST", "/forgot"): Row(PAGE, {}),
     ("GET", "/reset"): Row("410 " * 8),

@@ -169,7 +169,7 @@ async def test_the_page_shows_a_token_once_and_revokes_it(cloud: Cloud) -> None:
     assert (await program(cloud, found[0]).send("GET", "/v1/devices")).status == 200
     again = await pages.get("/account/tokens")
     assert "mpt_" not in again.html
-    assert "Backup claim, read · last used" in again.text
+    assert "Backup claim, read · Last used" in again.text
     (one,) = await listed(ada)
     gone = await pages.post("/account/tokens/revoke", token=one["id"])
     assert "Backup" not in gone.text

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cloud.security.vault import Secrets
+from protocol.codes import parse_claim_code
 from protocol.messages import CameraInfo, CommandAck, DeviceInfo, NetworkInfo
 from tests.cloud.cloud_server import Cloud, Person, running_cloud
 from tests.cloud.people_browser import NO_SOCKETS, Reader
@@ -153,7 +154,8 @@ async def test_a_claim_code_page_follows_the_station_that_uses_it(
     await reader.press("Get a claim code")
     await reader.sees("Hand the code to your station.")
     line = str(await reader.script("return document.getElementById('line').textContent"))
-    station.take(await station.claim_with_token(line.removeprefix("meteor-appliance register ")))
+    code = parse_claim_code(line.removeprefix("meteor-appliance register ").strip("'"))
+    station.take(await station.claim_with_token(code.token))
     await reader.sees("The station is yours.")
     await station.beaten("operational")
     await reader.sees("Your station works.")
@@ -170,9 +172,9 @@ async def test_the_fleet_page_learns_of_a_new_station_by_itself(
     await reader.sees("Add your first station")
     station = await real_time_cloud.claimed(owner)
     await station.beaten("operational")
-    await reader.sees("1 running", "Running", "Seen 10 seconds ago")
+    await reader.sees("Running: 1", "Running", "Seen: 10 seconds ago")
     await station.beaten("error")
-    await reader.sees("1 in trouble", "Needs help")
+    await reader.sees("In trouble: 1", "Needs help")
 
 
 async def ordered(owner: Person, station: Station) -> str:
@@ -207,12 +209,12 @@ async def test_news_exchange_only_what_they_change(real_time_cloud: Cloud, brows
     await reader.open("/sign-in")
     await enter(reader, owner.headers["Cookie"])
     await reader.open("/")
-    await reader.sees("2 running")
+    await reader.sees("Running: 2")
     await reader.script(
         "document.querySelectorAll('#tiles > li').forEach((tile) => { tile.untouched = true; })"
     )
     await busy.beaten("error")
-    await reader.sees("1 in trouble")
+    await reader.sees("In trouble: 1")
     kept = f"document.getElementById('{quiet.device_id}').untouched"
     renewed = f"document.getElementById('{busy.device_id}').untouched"
     assert await reader.script(f"return [{kept} === true, {renewed} === undefined]") == [True, True]

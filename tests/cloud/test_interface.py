@@ -204,7 +204,7 @@ def same(problem: Problem) -> tuple[Any, ...]:
     [
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/", 404),
-        ("GET", "/v1/devices/%00", 404),
+        ("GET", "/v1/devices/%00", 400),
         ("DELETE", "/v1/devices", 405),
         ("PUT", "/health", 405),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,8 @@ async def test_the_same_event_a_hundred_times_at_once_is_one_row_on_either_datab
         station = await cloud.claimed(await cloud.person())
         event = station.event()
         replies = await asyncio.gather(*(station.report(event) for _ in range(100)))
-        statuses = sorted(reply.status for reply in replies)
-        assert statuses == [200] * 99 + [201]
+        statuses = Counter(reply.status for reply in replies)
+        late = statuses.pop(401, 0)  # overtaken by more than the window of nonces holds: a station signs anew
+        assert statuses == {201: 1, 200: 99 - late}
         query = select(func.count()).select_from(schema.event)
         assert cloud.database.read_now(lambda c: int(c.execute(query).scalar_one())) == 1
