@@ -20,6 +20,8 @@ ACTIONS = {
     "claim_bound": N_("Station found for a claim"),
     "claim_succeeded": N_("Station added"),
     "wrong_code": N_("Wrong PIN or link"),
+    "hardware_changed": N_("Parts of a station's machine changed"),
+    "network_refused": N_("Requests from a refused network"),
     "wrong_challenge": N_("Wrong answer to a challenge"),
     "command_queued": N_("Order given to a station"),
     "config_changed": N_("Settings of a station changed"),
