@@ -11,7 +11,7 @@ from protocol.messages import Answer, Identifier, Location, Name, Request
 MOST_ROWS = 500
 """Stations in one request."""
 
-KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+KeyId = Annotated[str, Meta(max_length=43, pattern=r"^[A-Za-z0-9_-]{43}$")]
 BatchLife = Annotated[int, Meta(ge=3600, le=365 * 86_400)]
 
 

@@ -16,13 +16,16 @@ from protocol.limits import (
 )
 from protocol.messages import Answer, Clock, Request, Text
 
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-Mime = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}$")]
-FileName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-EventId = Annotated[
-    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+Sha256 = Annotated[str, Meta(max_length=64, pattern=r"^[0-9a-f]{64}$")]
+Mime = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}$(?!\n)")
 ]
-EventType = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+FileName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$(?!\n)")]
+EventId = Annotated[
+    str,
+    Meta(max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+]
+EventType = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
 
 
 class EventSource(Request):

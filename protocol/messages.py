@@ -17,7 +17,7 @@ from protocol.limits import MAX_COUNT
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Text = Annotated[str, Meta(max_length=200)]
 Pem = Annotated[str, Meta(min_length=1, max_length=8192)]
-Identifier = Annotated[str, Meta(pattern=r"^[a-z]{3}_[0-9A-Z]{26}$")]
+Identifier = Annotated[str, Meta(max_length=30, pattern=r"^[a-z]{3}_[0-9A-Z]{26}$")]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 
 
@@ -144,8 +144,8 @@ class ClaimRequest(Request):
     location: Location | None = None
     claim_token: Annotated[str, Meta(max_length=100)] | None = None
     registration_type: Literal["device_code"] | None = None
-    pin: Annotated[str, Meta(pattern=r"^[0-9]{6}$")] | None = None
-    link_secret: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")] | None = None
+    pin: Annotated[str, Meta(max_length=6, pattern=r"^[0-9]{6}$")] | None = None
+    link_secret: Annotated[str, Meta(max_length=22, pattern=r"^[A-Za-z0-9_-]{22}$")] | None = None
     key_storage: Literal["tpm2", "se", "file"] = "file"
 
 

@@ -153,7 +153,7 @@ def _pattern(pattern: str | None) -> str:
     """Only what a person has to know; that control characters are refused goes without saying."""
     if pattern is None or "x00" in pattern:
         return ""
-    escaped = pattern.replace("|", "\\|")
+    escaped = pattern.removesuffix(r"(?!\n)").replace("|", "\\|")
     return f"like `{escaped}`"
 
 

@@ -29,8 +29,8 @@ from protocol.limits import (
 from protocol.nesting import too_deep
 
 PriorityName = Literal["critical", "high", "normal", "low"]
-Location = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")]
-ClientEventId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Location = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+ClientEventId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 
 
 class _Input(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,7 +47,7 @@ class SourceMedia(_Input, frozen=True):
     name: FileName
     role: Annotated[str, Meta(min_length=1, max_length=200)] = "media"
     mime: Mime | None = None
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Meta(max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
     size: Annotated[int, Meta(ge=0, le=MAX_MEDIA_BYTES)] | None = None
     path: Location | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import os
@@ -104,7 +105,7 @@ def _changed(message: Any, dice: random.Random) -> Any:
 
 def _any(dice: random.Random) -> Any:
     value = dice.choice(VALUES)
-    return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
+    return copy.deepcopy(value)
 
 
 def _text(text: str, dice: random.Random) -> str:

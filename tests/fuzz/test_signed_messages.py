@@ -159,7 +159,8 @@ async def readable(cloud: Cloud, at: Bench) -> None:
         assert reply.status == 200, reply
         found = reply.read(EventList)
         for one in found.events:
-            assert (await at.owner.send("GET", f"{place}/events/{one.event_id}")).status == 200
+            shown = await at.owner.send("GET", f"{place}/events/{one.event_id}")
+            assert shown.status == 200, one
         for one in found.events[:25]:
             page = await pages.get(f"/stations/{at.claimed.device_id}/events/{one.event_id}")
             assert page.status == 200, one
