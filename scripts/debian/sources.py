@@ -1,16 +1,12 @@
-"""The pinned sources of what Debian does not have: fetched from the Python package index, and checked."""
+"""The pinned sources of what Debian does not have: fetched by pip from its own index, and checked."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import urllib.request
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
-
-INDEX = "https://pypi.org/simple"
 
 
 @dataclass(frozen=True)
@@ -37,34 +33,20 @@ class SourceUnavailable(Exception):
 def fetch(pinned: Pinned, folder: Path) -> Path:
     """The archive in this folder, fetched if it is not there. Raises `SourceUnavailable`."""
     target = folder / pinned.file
-    if not (target.exists() and _digest(target.read_bytes()) == pinned.sha256):
-        try:
-            content = _get(_address(pinned))
-        except OSError as error:
-            raise SourceUnavailable(f"{pinned.file}: {error}") from error
-        if _digest(content) != pinned.sha256:
-            raise SourceUnavailable(f"{pinned.file} is not the file that was pinned: {_digest(content)}")
-        folder.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+    if target.exists() and _digest(target) == pinned.sha256:
+        return target
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", pinned.project),
+        *("--dest", str(folder), f"{pinned.project}=={pinned.version}"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0 or not target.exists():
+        raise SourceUnavailable(f"{pinned.file}: {done.stderr.strip()[-500:]}")
+    if (found := _digest(target)) != pinned.sha256:
+        target.unlink()
+        raise SourceUnavailable(f"{pinned.file} is not the file that was pinned: {found}")
     return target
 
 
-def _address(pinned: Pinned) -> str:
-    """Where the index has the file (PEP 691)."""
-    index = os.environ.get("PIP_INDEX_URL", INDEX).rstrip("/")
-    page = msgspec.json.decode(_get(f"{index}/{pinned.project}/"))
-    for each in page["files"]:
-        if each["filename"] == pinned.file:
-            return str(each["url"])
-    raise SourceUnavailable(f"{index} has no {pinned.file}")
-
-
-def _get(address: str) -> bytes:
-    asked = urllib.request.Request(address, headers={"Accept": "application/vnd.pypi.simple.v1+json, */*"})
-    with urllib.request.urlopen(asked, timeout=60) as answer:
-        content: bytes = answer.read()
-        return content
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
